@@ -1,0 +1,3 @@
+//! Arguments to configuration to loop.
+
+fn main() {}
