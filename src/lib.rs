@@ -3,5 +3,7 @@
 pub mod clock;
 pub mod frame;
 pub mod h264;
+pub mod link;
 pub mod message;
+pub mod random;
 pub mod trace;

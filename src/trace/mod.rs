@@ -79,7 +79,7 @@ pub struct LinkStats {
 }
 
 /// One viewer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct ViewerStats {
     /// The last part of its WHEP resource, shortened: enough to tell viewers apart, not enough to end a session.
     pub session: String,
