@@ -60,7 +60,7 @@ pub fn banner(info: &Info<'_>) -> String {
     }
     text.push('\n');
     if info.guard == Guard::Token {
-        line(&mut text, "Viewers need the token (--token or WINDSHIELD_TOKEN).");
+        line(&mut text, "Viewers need the token: the page asks for it, or add #token=... to the address.");
     }
     if !bound.is_loopback() {
         line(&mut text, &format!("A firewall on the way must let through TCP port {port} and UDP port {}.", info.udp));

@@ -38,8 +38,8 @@ fn a_wrong_command_line_ends_with_code_2_and_a_sentence_on_stderr() {
         (&["--fps", "500"][..], "--fps 500: not between 1 and 120"),
         (&["--bitrat", "2M"], "did you mean --bitrate?"),
         (&["--http"], "--http: a value is missing"),
-        (&["--source", "camera"], "--source camera: "),
-        (&["--size", "640"], "--size 640: "),
+        (&["--source", "camera"], "--source camera"),
+        (&["--size", "640"], "--size 640"),
         (&["--static-dir", "src"], "--static-dir src: holds no index.html"),
         (&["drive.h264"], "--source clip:drive.h264"),
     ] {

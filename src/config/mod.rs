@@ -6,7 +6,7 @@ mod nearest;
 pub mod value;
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -107,7 +107,10 @@ pub struct Usage(String);
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        // What was typed may hold anything; a sentence is one line and leaves the terminal alone.
+        self.0
+            .chars()
+            .try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_debug()) } else { f.write_char(c) })
     }
 }
 
@@ -214,10 +217,13 @@ fn known(name: &str) -> Result<&'static str, Usage> {
     }
 }
 
-/// Reads one value; `meaning` answers with half a sentence when it is wrong.
+/// Reads one value. When it is wrong `meaning` answers with half a sentence, or, beginning with the option, a whole one.
 fn read<T>(name: &str, value: &OsStr, meaning: impl Fn(&str) -> Result<T, String>) -> Result<T, Usage> {
     let text = value.to_str().ok_or_else(|| Usage(format!("--{name} {}: not UTF-8", value.display())))?;
-    meaning(text).map_err(|why| Usage(format!("--{name} {}: {why}", quoted(text))))
+    meaning(text).map_err(|why| match why.starts_with("--") {
+        true => Usage(why),
+        false => Usage(format!("--{name} {}: {why}", quoted(text))),
+    })
 }
 
 /// Reads the token; nothing of it may get into the sentence.
@@ -253,10 +259,10 @@ fn refuse(error: &lexopt::Error) -> Usage {
     Usage(error.to_string())
 }
 
-/// As typed where that is readable, else in quotes with escapes: a sentence stays one line.
+/// As typed where one sees where it begins and ends, else in quotes.
 fn quoted(text: &str) -> String {
-    let plain = !text.is_empty() && text.chars().all(|c| !c.is_whitespace() && !c.is_control());
-    if plain { text.into() } else { format!("{text:?}") }
+    let plain = !text.is_empty() && !text.contains(char::is_whitespace);
+    if plain { text.into() } else { format!("\"{text}\"") }
 }
 
 /// What belongs behind an option, for the sentence about a missing value.

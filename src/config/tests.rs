@@ -120,7 +120,7 @@ fn every_refusal_names_option_value_and_what_would_be_right() {
 }
 
 #[test]
-fn a_value_that_needs_a_source_or_a_size_is_refused_with_its_option() {
+fn what_the_video_slice_refuses_names_its_option_once() {
     for words in [["--source", "camera9"], ["--source", "clip:"], ["--source", ""], ["--size", "640"], ["--size", "x"]]
     {
         let sentence = typed(&words).unwrap_err().to_string();
