@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::process::{Command, Output, Stdio};
 
-use windshield::{config::OPTIONS, help};
+use windshield::help;
 
 fn windshield(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_windshield"));
@@ -77,12 +77,4 @@ fn a_full_disk_is_a_failure() {
     let (code, _, stderr) = output(windshield(&["--version"]).stdout(full));
     assert_eq!(code, Some(1));
     assert!(stderr.contains("cannot write to standard output"), "{stderr}");
-}
-
-#[test]
-fn the_readme_names_every_option() {
-    let readme = include_str!("../README.md");
-    for option in OPTIONS {
-        assert!(readme.contains(&format!("`--{option}")), "--{option}");
-    }
 }
