@@ -2,13 +2,10 @@
 
 pub mod banner;
 pub mod clock;
-pub mod config;
 pub mod frame;
 pub mod h264;
-pub mod help;
 pub mod host;
 pub mod link;
 pub mod message;
 pub mod random;
 pub mod trace;
-pub mod video;

@@ -31,9 +31,8 @@ pub fn engine(now: Instant, crypto: &Crypto, profile: ProfileLevelId) -> Rtc {
     let mut extensions = ExtensionMap::empty();
     extensions.set(4, Extension::RtpMid);
     extensions.set(14, Extension::PlayoutDelay);
-    let mut config = RtcConfig::new()
-        .set_crypto_provider(crypto.provider())
-        .set_dtls_cert(crypto.certificate())
+    let mut config = crypto
+        .configure(RtcConfig::new())
         .set_dtls_version(DtlsVersion::Auto)
         .set_extension_map(extensions)
         .set_stats_interval(Some(STATS_INTERVAL))

@@ -7,16 +7,25 @@
 //! ```
 
 mod answer;
+mod control;
 pub mod crypto;
 mod early;
 pub mod gather;
+mod inbox;
 mod keyframes;
+mod outbox;
 pub mod outlet;
 pub mod packetize;
+mod refusal;
+mod segments;
+mod sockaddr;
+pub mod udp;
 mod viewer;
 mod viewers;
 
 pub use crypto::Crypto;
+pub use inbox::{Datagram, Inbox, InboxCounters};
+pub use outbox::{Outbox, OutboxCounters};
 pub use outlet::{Outlet, Sent};
 pub use viewers::{Answer, Offer, Output, Patch, Refused, Viewers};
 

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
@@ -501,5 +502,6 @@ impl Viewer {
 
 /// One certificate for the whole test process.
 fn crypto() -> Crypto {
-    Crypto::new()
+    static CRYPTO: OnceLock<Crypto> = OnceLock::new();
+    CRYPTO.get_or_init(|| Crypto::new(Instant::now()).unwrap()).clone()
 }
