@@ -3,7 +3,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{IsTerminal, stdout};
+use std::io::{IsTerminal, Write, stdout};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -26,6 +26,14 @@ pub fn mdns_name() -> Option<String> {
     // Avahi announces the first label, in whatever case; browsers show lower case.
     let label = name.trim().split('.').next()?.to_ascii_lowercase();
     (!label.is_empty() && label != "localhost").then_some(label)
+}
+
+/// Prints to standard output. That nobody listens there is no reason to stop driving.
+pub fn print(text: &str) {
+    let mut out = stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        log::debug!("cannot print: {error}");
+    }
 }
 
 /// What standard output can show of a QR code.

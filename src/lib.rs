@@ -2,10 +2,15 @@
 
 pub mod banner;
 pub mod clock;
+pub mod config;
 pub mod frame;
 pub mod h264;
+pub mod help;
 pub mod host;
 pub mod link;
 pub mod message;
 pub mod random;
+pub mod run;
+pub mod signal;
 pub mod trace;
+pub mod video;

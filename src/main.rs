@@ -28,11 +28,10 @@ fn main() -> ExitCode {
 fn run(config: Config) -> ExitCode {
     env_logger::Builder::new().parse_filters(&config.log).init();
     log::debug!("{config:?}");
-    // match windshield::run::run(config) {
-    //     Ok(()) => ExitCode::SUCCESS,
-    //     Err(error) => complain(&error.to_string(), FAILED),
-    // }
-    complain("the loop is not built in yet", FAILED)
+    match windshield::run::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error.to_string(), FAILED),
+    }
 }
 
 /// The kind is asked first: to open a FIFO would wait for a writer.

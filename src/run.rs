@@ -2,7 +2,6 @@
 //! holds no policy: an `if` about what is right belongs into one of them.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -137,7 +136,7 @@ impl Car {
 
     /// One turn, in the order of harm: what came in, the picture, those who want to join.
     fn turn(&mut self, now: Instant, due: &mut Due) {
-        let Self { source, udp, viewers, signal, .. } = self;
+        let Self { source, udp, viewers, .. } = self;
         if std::mem::take(&mut due.udp) {
             let outbox = &mut udp.outbox;
             due.udp = udp.inbox.receive(DATAGRAMS_A_TURN, &mut |d| {
@@ -153,21 +152,16 @@ impl Car {
             .count();
         due.source = source.more() || lent == FRAMES_A_TURN;
         viewers.handle_timeout(now, &mut udp.outbox);
-        if std::mem::take(&mut due.requests) {
-            due.requests = true;
-            for _ in 0..REQUESTS_A_TURN {
-                let Some((ticket, request)) = signal.next() else {
-                    due.requests = false;
-                    break;
-                };
-                self.handle_request(now, ticket, request);
-            }
+        if due.requests {
+            due.requests = (0..REQUESTS_A_TURN).all(|_| self.handle_request(now));
         }
         self.tell_about_source(now);
         self.deliver(now);
     }
 
-    fn handle_request(&mut self, now: Instant, ticket: Ticket, request: signal::Request) {
+    /// Hands the next request over; false if there is none.
+    fn handle_request(&mut self, now: Instant) -> bool {
+        let Some((ticket, request)) = self.signal.next() else { return false };
         let Self { viewers, udp, .. } = self;
         let out = &mut udp.outbox;
         match request {
@@ -185,6 +179,7 @@ impl Car {
                 self.signal.reply(ticket, reply);
             }
         }
+        true
     }
 
     /// Passes on what the link wants of others, until it wants nothing more.

@@ -186,7 +186,7 @@ impl Viewer {
     pub(super) fn handle_timeout(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
         if self.timeout <= now {
             self.feed(Input::Timeout(now));
-            self.drain(now, outlet, happened);
+            let _ = self.drain(now, outlet, happened);
         }
         if self.deferred_wish.take_if(|at| *at <= now).is_some() {
             self.wish(now, happened);
@@ -207,7 +207,7 @@ impl Viewer {
             happened.push(Happened::Path(receive.source));
         }
         self.feed(Input::Receive(now, receive));
-        self.drain(now, outlet, happened);
+        let _ = self.drain(now, outlet, happened);
     }
 
     /// Sends a frame, whole or not at all as far as it is in our hand.
@@ -281,7 +281,7 @@ impl Viewer {
         }
         // A write is sent when time moves.
         self.feed(Input::Timeout(now));
-        self.drain(now, outlet, happened);
+        let _ = self.drain(now, outlet, happened);
     }
 
     /// Says goodbye (RTCP BYE, DTLS close_notify). Dead afterwards.
@@ -290,7 +290,7 @@ impl Viewer {
             log::debug!("viewer {}: close: {error}", self.stats.session);
         }
         self.feed(Input::Timeout(now));
-        self.drain(now, outlet, &mut Vec::new());
+        let _ = self.drain(now, outlet, &mut Vec::new());
         self.rtc.disconnect();
     }
 

@@ -191,11 +191,11 @@ impl Viewers {
         for viewer in &mut self.viewers {
             for candidate in answer::candidates(&gone, port) {
                 viewer.rtc().direct_api().invalidate_candidate(&candidate);
-                viewer.drain(now, outlet, &mut self.happened);
+                let _ = viewer.drain(now, outlet, &mut self.happened);
             }
             for candidate in answer::candidates(&come, port) {
                 viewer.rtc().add_local_candidate(candidate);
-                viewer.drain(now, outlet, &mut self.happened);
+                let _ = viewer.drain(now, outlet, &mut self.happened);
             }
         }
         self.settle(now, outlet);
@@ -445,7 +445,7 @@ impl Viewers {
                     log::warn!("viewer {}: {warning}", &viewer.session[..8]);
                     viewer.warning = Some(warning);
                 }
-                viewer.drain(now, outlet, &mut self.happened);
+                let _ = viewer.drain(now, outlet, &mut self.happened);
                 return Ok((viewer, sdp));
             }
         }
@@ -472,7 +472,7 @@ impl Viewers {
         let Some((ufrag, pwd)) = restart else {
             for candidate in fragment.usable() {
                 viewer.rtc().add_remote_candidate(candidate);
-                viewer.drain(now, outlet, &mut self.happened);
+                let _ = viewer.drain(now, outlet, &mut self.happened);
             }
             return Ok(Answer::Taken);
         };
@@ -488,7 +488,7 @@ impl Viewers {
             .to_sdp_string();
         viewer.negotiated(renewed, answer::video_mids(&answer));
         viewer.ice_generation += 1;
-        viewer.drain(now, outlet, &mut self.happened);
+        let _ = viewer.drain(now, outlet, &mut self.happened);
         log::info!("viewer {} looks for a new path", &viewer.session[..8]);
         Ok(Answer::Restarted { etag: etag(viewer), fragment: answer::restart_fragment(&answer) })
     }

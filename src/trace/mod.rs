@@ -20,6 +20,13 @@ pub struct Stats {
     pub viewers: Vec<ViewerStats>,
 }
 
+impl Stats {
+    /// The document.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("numbers, strings and lists: nothing that JSON lacks")
+    }
+}
+
 /// The source and its encoder.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SourceStats {
