@@ -2,10 +2,12 @@
 //! come, not when the next picture begins (which would cost a whole frame interval). Pure: bytes and times go in, frames
 //! come out; `pipe` reads. What the rule is, and where it ends, is told at [`Assembler`].
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::access_unit::{Outline, is_plausible, starts_unit};
 use super::queue::{Queue, Tally};
+use super::slices::Slices;
 use super::trust::{Trust, Verdict};
 use super::window::Window;
 use crate::clock::Micros;
@@ -66,6 +68,8 @@ pub(super) struct Assembler {
     chunk: u64,
     sync: Sync,
     outline: Outline,
+    /// Where its last slice ends, once something else has followed it.
+    trailer: Option<u64>,
     /// The header byte of the last NAL unit, whose end is not known yet.
     open: Option<u64>,
     /// When the first byte of the unit in the making came.
@@ -144,6 +148,7 @@ impl Assembler {
             chunk: 0,
             sync: Sync::Lost,
             outline: Outline::default(),
+            trailer: None,
             open: None,
             captured: None,
             sent: None,
@@ -265,13 +270,15 @@ impl Assembler {
             match self.sync {
                 Sync::Lost => match self.window.find_code(self.scanned) {
                     Some(code) => {
-                        (self.start, self.scanned, self.sync) = (code, code, Sync::Held);
+                        // With the zero that makes it a start code of four bytes, if there is one.
+                        let zero = code > self.start && self.window.bytes(code - 1..code) == [0];
+                        (self.start, self.scanned, self.sync) = (code - u64::from(zero), code, Sync::Held);
                         self.captured = Some(Micros::of(now));
                     }
                     None => {
-                        // The last two bytes may be the beginning of a start code.
-                        self.scanned = self.scanned.max(end.saturating_sub(2));
-                        self.start = self.scanned;
+                        // The last three bytes may be the beginning of a start code.
+                        self.start = self.start.max(end.saturating_sub(3));
+                        self.scanned = self.start;
                         return;
                     }
                 },
@@ -325,7 +332,7 @@ impl Assembler {
         }
         match self.sent.take() {
             Some(sent) if starts_unit(nal) => {
-                self.check(&sent.guess, sent.end);
+                self.check(&sent.guess, sent.end..=sent.end);
                 self.slices.record(self.outline.slices);
                 self.outline = Outline::default();
             }
@@ -341,12 +348,15 @@ impl Assembler {
             }
             None if self.outline.ended_by(nal) => {
                 let guess = std::mem::take(&mut self.guess);
-                self.check(&guess, before);
+                self.check(&guess, self.trailer.unwrap_or(before)..=before);
                 self.slices.record(self.outline.slices);
                 // A program that writes whole blocks only holds the end of a picture back as well.
                 let late = before <= self.chunk || self.window.end().is_multiple_of(STDIO_BLOCK);
                 self.late_run = if late { self.late_run.saturating_add(1) } else { 0 };
                 self.deliver(before, now);
+            }
+            None if self.outline.slices > 0 && !nal.is_slice() => {
+                self.trailer.get_or_insert(before);
             }
             None => {
                 let doubted = [self.guess.at_once, self.guess.when_quiet].contains(&Some(before));
@@ -368,7 +378,8 @@ impl Assembler {
         if self.outline.slices > 0 && self.sent.is_none() {
             self.queue.count_lost();
         }
-        (self.outline, self.open, self.sent, self.guess) = (Outline::default(), None, None, Guess::default());
+        (self.outline, self.trailer, self.open) = (Outline::default(), None, None);
+        (self.sent, self.guess) = (None, Guess::default());
         (self.start, self.scanned, self.sync, self.captured) = (until, until, Sync::Lost, None);
         self.queue.want_keyframe();
     }
@@ -414,17 +425,17 @@ impl Assembler {
     /// The picture that was sent at a guess goes on: it is broken, and so is what refers to it.
     fn admit_mistake(&mut self) {
         if let Some(sent) = self.sent.take() {
-            self.check(&sent.guess, u64::MAX);
+            self.check(&sent.guess, u64::MAX..=u64::MAX);
             self.outline = self.outline.remainder();
             self.queue.want_keyframe();
         }
     }
 
-    /// The picture ended at `end`: were the guesses right?
-    fn check(&mut self, guess: &Guess, end: u64) {
+    /// The picture ended within `end`, filler aside: were the guesses right?
+    fn check(&mut self, guess: &Guess, end: RangeInclusive<u64>) {
         for (guess, trust) in [(guess.at_once, &mut self.at_once), (guess.when_quiet, &mut self.when_quiet)] {
             if let Some(guess) = guess {
-                trust.record(if guess == end { Verdict::Right } else { Verdict::Wrong });
+                trust.record(if end.contains(&guess) { Verdict::Right } else { Verdict::Wrong });
             }
         }
     }
@@ -432,33 +443,12 @@ impl Assembler {
     /// The unit in the making ends at `end`.
     fn deliver(&mut self, end: u64, now: Instant) {
         let outline = std::mem::take(&mut self.outline);
+        self.trailer = None;
         let captured = self.captured.unwrap_or(Micros::of(now));
         self.queue.push(self.start..end, &outline, captured, now);
     }
 }
 
-/// How many slices pictures have; asked only of programs that write slice by slice.
-#[derive(Debug, Default)]
-struct Slices {
-    one_by_one: bool,
-    recent: [u32; 8],
-    next: usize,
-}
-
-impl Slices {
-    /// A picture with fewer is not whole.
-    fn wanted(&self) -> u32 {
-        match self.one_by_one {
-            true => self.recent.iter().copied().max().unwrap_or(1).max(1),
-            false => 1,
-        }
-    }
-
-    fn record(&mut self, slices: u32) {
-        self.recent[self.next] = slices;
-        self.next = (self.next + 1) % self.recent.len();
-    }
-}
-
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -16,6 +16,9 @@ mod input;
 mod parameter_sets;
 pub mod pipe;
 mod queue;
+#[cfg(test)]
+mod scratch;
+mod slices;
 mod ticker;
 mod trouble;
 mod trust;
@@ -59,14 +62,15 @@ pub struct Wakeup<'a> {
 
 /// Where pictures come from.
 #[derive(Debug)]
-#[non_exhaustive]
+// There is one in a program, and it stays where it is.
+#[allow(clippy::large_enum_variant)]
 pub enum Source {
     /// A file.
     Clip(clip::Clip),
     /// Standard input or a program.
     Pipe(pipe::Pipe),
-    #[cfg(feature = "demo")]
     /// The drawn scene.
+    #[cfg(feature = "demo")]
     Demo {
         /// The scene and its encoder.
         scene: demo::Demo,
@@ -215,12 +219,11 @@ impl std::fmt::Display for Rate {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "demo")))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    #[cfg(not(feature = "demo"))]
     #[test]
     fn without_a_camera_and_a_demo_the_refusal_says_what_to_do() {
         let poll = mio::Poll::new().unwrap();
