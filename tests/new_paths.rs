@@ -83,7 +83,10 @@ fn a_patch_is_checked_as_the_draft_says() {
         world.patch(&session, Some(&etag), "a=candidate:1 1 udp 1 x.local 9 typ host\r\n"),
         Answer::Taken
     ));
-    assert!(matches!(world.patch(&session, Some(&etag), "\u{0}nonsense"), Answer::Taken));
+    for nonsense in ["\u{0}nonsense", "hello", "a=mid:0\r\nhello"] {
+        let answer = world.patch(&session, Some(&etag), nonsense);
+        assert!(matches!(answer, Answer::Refused(Refused::BadOffer(_))), "{nonsense:?}: {answer:?}");
+    }
     world.run(1_000 * MS);
     let numbers = world.numbers(viewer);
     assert!(numbers.windows(2).all(|w| w[1] == w[0] + 1), "the picture is not disturbed");

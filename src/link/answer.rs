@@ -85,11 +85,16 @@ pub struct Fragment<'a> {
 }
 
 impl<'a> Fragment<'a> {
-    /// Reads what is known and passes over the rest; more candidates than a browser has are ignored.
-    pub fn parse(text: &'a str) -> Self {
+    /// Reads what is known and passes over the rest; more candidates than a browser has are ignored. The error is a
+    /// sentence: a line that is no SDP (RFC 8866 section 5: one letter, `=`, a value).
+    pub fn parse(text: &'a str) -> Result<Self, String> {
         const MOST: usize = 64;
         let mut fragment = Self::default();
-        for line in text.lines().map(str::trim) {
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if !matches!(line.as_bytes(), [b'a'..=b'z', b'=', ..]) {
+                let shown: String = line.chars().take(40).collect();
+                return Err(format!("the fragment is no SDP: {shown:?} is not of the form x=..."));
+            }
             if let Some(ufrag) = line.strip_prefix("a=ice-ufrag:") {
                 fragment.ufrag = Some(ufrag);
             } else if let Some(pwd) = line.strip_prefix("a=ice-pwd:") {
@@ -98,7 +103,7 @@ impl<'a> Fragment<'a> {
                 fragment.candidates.push(&line[2..]);
             }
         }
-        fragment
+        Ok(fragment)
     }
 
     /// Those candidates that can be used: names ending in .local hide an address that is learned from the viewer's
@@ -173,6 +178,7 @@ pub fn restart_fragment(answer: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -190,7 +196,7 @@ mod tests {
     #[test]
     fn a_fragment_with_nonsense_yields_what_sense_it_has() {
         let text = "a=ice-ufrag:u\r\na=ice-pwd:p\r\nm=x\r\na=candidate:1 1 udp 1 abc.local 5 typ host\r\na=candidate:1 1 udp 2113937151 10.0.0.1 5000 typ host\r\na=candidate:\r\n";
-        let fragment = Fragment::parse(text);
+        let fragment = Fragment::parse(text).unwrap();
         assert_eq!((fragment.ufrag, fragment.pwd, fragment.candidates.len()), (Some("u"), Some("p"), 3));
         assert_eq!(fragment.usable().count(), 1);
     }

@@ -346,11 +346,9 @@ impl Viewer {
     fn handle_event(&mut self, now: Instant, event: Event, happened: &mut Vec<Happened>) {
         match event {
             Event::IceConnectionStateChange(state) => self.ice = state,
-            Event::Connected => {
-                if self.picture == Picture::Connecting {
-                    self.picture = Picture::Waiting;
-                    happened.push(Happened::Wish(Why::Joined));
-                }
+            Event::Connected if self.picture == Picture::Connecting => {
+                self.picture = Picture::Waiting;
+                happened.push(Happened::Wish(Why::Joined));
             }
             Event::KeyframeRequest(request) => {
                 match request.kind {

@@ -134,7 +134,7 @@ impl Viewers {
 
     fn patch(&mut self, now: Instant, patch: &Patch, outlet: &mut dyn Outlet) -> Result<Answer, Refused> {
         let viewer = self.viewers.iter_mut().find(|v| v.session == patch.session).ok_or(Refused::UnknownSession)?;
-        let fragment = Fragment::parse(&patch.fragment);
+        let fragment = Fragment::parse(&patch.fragment).map_err(Refused::BadOffer)?;
         let matches = match patch.if_match.as_deref() {
             None => return Err(Refused::EtagMissing),
             Some("*") => true,
@@ -144,7 +144,7 @@ impl Viewers {
             return Err(Refused::EtagMismatch);
         }
         // Other credentials than those offered: a restart. The same, or none: more candidates.
-        let known = Fragment::parse(&viewer.offer).ufrag;
+        let known = Fragment::parse(&viewer.offer).ok().and_then(|offered| offered.ufrag);
         let restart = fragment.ufrag.zip(fragment.pwd).filter(|(ufrag, _)| known != Some(ufrag));
         let Some((ufrag, pwd)) = restart else {
             for candidate in fragment.usable() {

@@ -28,7 +28,8 @@ use std::time::{Duration, Instant};
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::{priority, secret};
+use super::priority;
+use crate::random;
 use connection::{Claim, Connection, Lane, Next};
 pub(super) use framing::{BODY_MAX, ENTRANCE_FIELD, PEER_FIELD};
 pub(super) use listener::Listener;
@@ -65,8 +66,8 @@ pub(super) struct Entrance {
 impl Entrance {
     /// A new name and a new word.
     pub(super) fn random() -> io::Result<Self> {
-        let address = UnixAddr::from_abstract_name(format!("windshield-{}", secret::hex()?))?;
-        Ok(Self { address, word: secret::hex()? })
+        let address = UnixAddr::from_abstract_name(format!("windshield-{}", random::hex::<16>()))?;
+        Ok(Self { address, word: random::hex::<16>() })
     }
 }
 
