@@ -1,6 +1,6 @@
-//! Access units out of a byte stream that is still arriving: the rule by which a picture leaves when its last byte has
-//! come, not when the next picture begins (which would cost a whole frame interval). Pure: bytes and times go in, frames
-//! come out; `pipe` reads. What the rule is, and where it ends, is told at [`Assembler`].
+//! Access units out of a byte stream that is still arriving: the rule by which a picture leaves when its last byte
+//! has come, not when the next picture begins (which would cost a whole frame interval). Pure: bytes and times go in,
+//! frames come out; `pipe` reads. What the rule is, and where it ends, is told at [`Assembler`].
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -43,9 +43,9 @@ const LATE: u32 = 30;
 /// - **otherwise** at the first NAL unit of the next picture, or after 100 ms of silence: a stream that pauses.
 ///
 /// Dry is no sign of an end
-/// - when the bytes stop at a multiple of 4,096 from the start of the stream, the picture, its last NAL unit or the last
-///   flush: that is C's stdio half-way through. `fwrite` and `fflush` of one picture, as in rpicam-vid --flush, write
-///   4,096 bytes, then the whole blocks, then the rest, and on one core the reader wakes in between;
+/// - when the bytes stop at a multiple of 4,096 from the start of the stream, the picture, its last NAL unit or the
+///   last flush: that is C's stdio half-way through. `fwrite` and `fflush` of one picture, as in rpicam-vid --flush,
+///   write 4,096 bytes, then the whole blocks, then the rest, and on one core the reader wakes in between;
 /// - when the last byte is zero (no NAL unit ends so) or a start code is incomplete;
 /// - when the pipe may have been full, so that a write may be half done.
 ///
@@ -53,9 +53,9 @@ const LATE: u32 = 30;
 /// from then on a guess needs as many slices as the largest of the last 8 pictures had.
 ///
 /// Limits. A program that does not flush is one frame late, see [`is_late`](Self::is_late). So are single pictures of
-/// exactly n * 4,096 bytes, and, if written slice by slice, those with fewer slices than their neighbours. A wrong guess
-/// that was acted upon has broken its picture: everything up to the next keyframe is dropped and counted, and that kind of guess
-/// must be right 8 times as often before it is trusted again.
+/// exactly n * 4,096 bytes, and, if written slice by slice, those with fewer slices than their neighbours. A wrong
+/// guess that was acted upon has broken its picture: everything up to the next keyframe is dropped and counted, and
+/// that kind of guess must be right 8 times as often before it is trusted again.
 #[derive(Debug)]
 pub(super) struct Assembler {
     window: Window,
@@ -427,7 +427,7 @@ impl Assembler {
         if let Some(sent) = self.sent.take() {
             self.check(&sent.guess, u64::MAX..=u64::MAX);
             self.outline = self.outline.remainder();
-            self.queue.want_keyframe();
+            self.queue.count_mistake();
         }
     }
 

@@ -35,8 +35,8 @@ use crate::frame::{Bitrate, Frame, Obeyed, Order};
 use crate::message::Severity;
 use crate::trace::SourceStats;
 
-/// What was asked of the source. `size`, `fps` and `bitrate` bind the demo scene; a clip takes `fps`; a pipe brings what it
-/// brings.
+/// What was asked of the source. `size`, `fps` and `bitrate` bind the demo scene; a clip takes `fps`; a pipe brings
+/// what it brings.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which source.
@@ -97,8 +97,8 @@ impl Source {
     /// Opens what was chosen.
     ///
     /// # Errors
-    /// A sentence, and only for what a restart cannot mend: a clip that is missing, empty or no H.264, standard input that
-    /// is no stream, a demo that is not compiled in. A program that cannot be run or dies is a state.
+    /// A sentence, and only for what a restart cannot mend: a clip that is missing, empty or no H.264, standard input
+    /// that is no stream, a demo that is not compiled in. A program that cannot be run or dies is a state.
     pub fn open(options: &Options, wakeup: Wakeup<'_>, now: Instant) -> io::Result<Self> {
         match &options.choice {
             Choice::Clip(path) => Ok(Self::Clip(clip::Clip::open(path, options.fps, &wakeup, now)?)),
@@ -130,8 +130,8 @@ impl Source {
         Err(io::Error::new(io::ErrorKind::Unsupported, format!("{sentence}; {way_out}")))
     }
 
-    /// Its descriptor or the waker fired, or [`more`](Self::more) said so: takes in what is there, without blocking, up to
-    /// a batch limit.
+    /// Its descriptor or the waker fired, or [`more`](Self::more) said so: takes in what is there, without blocking,
+    /// up to a batch limit.
     pub fn handle_ready(&mut self, now: Instant) {
         each!(self, one => one.handle_ready(now));
     }
@@ -161,8 +161,8 @@ impl Source {
         each!(self, one => one.lend(now, take))
     }
 
-    /// There is more to take in although no event will say so: call [`handle_ready`](Self::handle_ready) in the next turn
-    /// without waiting.
+    /// There is more to take in although no event will say so: call [`handle_ready`](Self::handle_ready) in the next
+    /// turn without waiting.
     pub fn more(&self) -> bool {
         each!(self, one => one.more())
     }

@@ -1,6 +1,6 @@
-//! Raw H.264 from a program that we run, or from standard input. Here is what happens when it ends, stays silent or sends
-//! something else: states with a sentence, never an error. Cutting the bytes is the `assembler`'s work, reading them `input`'s,
-//! processes belong to `group`, and the sentences to `trouble`.
+//! Raw H.264 from a program that we run, or from standard input. Here is what happens when it ends, stays silent or
+//! sends something else: states with a sentence, never an error. Cutting the bytes is the `assembler`'s work, reading
+//! them `input`'s, processes belong to `group`, and the sentences to `trouble`.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -55,6 +55,7 @@ pub struct Pipe {
     last_frame: Instant,
     flood: Option<Instant>,
     floods: u64,
+    mistakes: u64,
     frames: u64,
     /// How many there were when this stream began.
     frames_before: u64,
@@ -136,6 +137,7 @@ impl Pipe {
             last_frame: now,
             flood: None,
             floods: 0,
+            mistakes: 0,
             frames: 0,
             frames_before: 0,
             keyframes: 0,
@@ -359,6 +361,10 @@ impl Pipe {
     /// Finds out what a person should know.
     fn judge(&mut self, now: Instant) {
         let tally = self.assembler.tally();
+        if tally.mistakes > self.mistakes {
+            self.mistakes = tally.mistakes;
+            log::debug!("a picture was sent before its end ({} so far): it is written in pieces", tally.mistakes);
+        }
         if tally.floods > self.floods {
             (self.floods, self.flood) = (tally.floods, Some(now + SHOWN));
         }

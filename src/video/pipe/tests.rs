@@ -173,7 +173,8 @@ fn on_closing_the_whole_group_ends() {
         let pids = scratch.path(if trap.is_empty() { "willing" } else { "stubborn" });
         let out = quote(&pids);
         let mut it = Loop::new(&format!(
-            "{trap} sleep 1000 & echo $$ > {out}; echo $! >> {out}; (sleep 1000 & echo $! >> {out}; wait) & cat {file}; wait"
+            "{trap} sleep 1000 & echo $$ > {out}; echo $! >> {out}; \
+             (sleep 1000 & echo $! >> {out}; wait) & cat {file}; wait"
         ));
         it.until("it runs", |it| {
             it.frames.len() == stream().len() && fs::read_to_string(&pids).unwrap().lines().count() == 3
