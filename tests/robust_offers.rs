@@ -441,7 +441,7 @@ fn random_changes_of_an_offer_are_answered_or_refused_and_what_was_agreed_on_can
                             world.patch(&session, Some("*"), &fragment)
                         });
                         match answer {
-                            Answer::Taken | Answer::Restarted { .. } => {}
+                            Answer::Taken | Answer::Restarted { .. } | Answer::Refused(Refused::UnknownSession) => {}
                             Answer::Refused(why) => drop(sentence(&why).to_string()),
                             other => panic!("{other:?} to a PATCH"),
                         }
@@ -460,4 +460,193 @@ fn random_changes_of_an_offer_are_answered_or_refused_and_what_was_agreed_on_can
     }
     println!("{created} created, {connected} connected, {refused} refused");
     assert!(created > 0 && connected > 0 && refused > 0, "{created} created, {connected} connected, {refused} refused");
+}
+
+/// Posts one offer and lives with the answer for a while.
+fn try_out(seed: u64, what: &str, offer: impl FnOnce(&str) -> String) -> Option<Refused> {
+    let mut world = empty_world(seed);
+    let mut odd = Odd::new(&world);
+    let offer = offer(&odd.offer);
+    let refused = unharmed(what, &offer, || match post(&mut world, &offer) {
+        Answer::Created { sdp, .. } => {
+            odd.watch(&mut world, &sdp, 100 * MS);
+            None
+        }
+        Answer::Refused(why) => {
+            println!("{what}: {}", sentence(&why));
+            Some(why)
+        }
+        other => panic!("{other:?} to an offer"),
+    });
+    unharmed(what, &offer, || silence(&mut world));
+    assert_eq!(world.car.len(), 0, "{what}: a viewer stays behind");
+    refused
+}
+
+/// Where checks can be sent to, without waiting for the viewer's own.
+const CANDIDATE: &str = "a=candidate:1 1 udp 2113937151 10.9.9.9 4000 typ host\r\n";
+
+/// The lines with which the offer's first section begins; what is inserted behind them is in the section.
+fn in_first_section(offer: &str, lines: &str) -> String {
+    offer.replacen("a=setup:actpass\r\n", &format!("a=setup:actpass\r\n{lines}"), 1)
+}
+
+/// Every value of an attribute replaced.
+fn with_value(offer: &str, attribute: &str, value: &str) -> String {
+    let lines = offer.lines().map(|l| if l.starts_with(attribute) { format!("{attribute}{value}") } else { l.into() });
+    lines.flat_map(|l| [l, "\r\n".into()]).collect()
+}
+
+fn without(offer: &str, what: &[&str]) -> String {
+    let lines = offer.lines().filter(|l| !what.iter().any(|w| l.starts_with(w)));
+    lines.flat_map(|l| [l, "\r\n"]).collect()
+}
+
+/// str0m's STUN writer takes user names (theirs, a colon, ours) of at most 128 bytes and panics beyond.
+#[test]
+fn an_ice_name_of_any_length_is_refused_or_lives() {
+    for len in [0, 1, 4, 64, 100, 101, 104, 108, 111, 112, 113, 123, 124, 127, 128, 129, 256, 257, 1_000, 60_000] {
+        for name in ["a=ice-ufrag:", "a=ice-pwd:"] {
+            let what = format!("{name} of {len} bytes");
+            let refused =
+                try_out(1, &what, |offer| in_first_section(&with_value(offer, name, &"u".repeat(len)), CANDIDATE));
+            assert!(refused.is_none() || !(4..=32).contains(&len) || name == "a=ice-pwd:", "{what} is ordinary");
+        }
+    }
+}
+
+#[test]
+fn an_ice_name_of_any_length_in_a_patch_is_refused_or_lives() {
+    for len in [4, 100, 112, 128, 256, 1_000] {
+        let mut world = empty_world(1);
+        let mut odd = Odd::new(&world);
+        let Answer::Created { sdp, session, .. } = post(&mut world, &odd.offer.clone()) else { panic!("refused") };
+        odd.watch(&mut world, &sdp, 100 * MS);
+        let fragment = format!("a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n{CANDIDATE}", "v".repeat(len), "p".repeat(24));
+        unharmed("a restart", &fragment, || {
+            match world.patch(&session, Some("*"), &fragment) {
+                Answer::Restarted { .. } => {}
+                Answer::Refused(why) => drop(sentence(&why).to_string()),
+                other => panic!("{other:?} to a PATCH"),
+            }
+            odd.watch_on(&mut world, 500 * MS);
+        });
+        silence(&mut world);
+        assert_eq!(world.car.len(), 0);
+    }
+}
+
+/// str0m gives each payload type out once and panics at the second time.
+#[test]
+fn a_payload_type_that_is_two_things_is_refused_or_lives() {
+    for types in ["100", "96", "103"] {
+        for pt in ["90", "103", "96"] {
+            for twice in ["H264", "rtx", "VP8", "red"] {
+                try_out(1, &format!("{pt} is H264 and {twice}, m-line {types}"), |offer| {
+                    let bare = without(offer, &["a=rtpmap", "a=fmtp", "a=rtcp-fb"]);
+                    let lines = format!(
+                        "a=rtpmap:{types} VP8/90000\r\na=rtpmap:{pt} H264/90000\r\na=rtpmap:{pt} {twice}/90000\r\n\
+                         a=fmtp:{pt} packetization-mode=1;profile-level-id=42e01f;apt={pt}\r\na=fmtp:{pt} apt={pt}\r\n"
+                    );
+                    let lines = if types == pt { lines.split_once('\n').unwrap().1.to_string() } else { lines };
+                    let section = bare.lines().find(|l| l.starts_with("m=video")).unwrap();
+                    let bare = bare.replace(section, &format!("m=video 9 UDP/TLS/RTP/SAVPF {types}"));
+                    in_first_section(&bare, &lines)
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn an_offer_with_far_too_much_of_something_is_refused_or_lives() {
+    let sections = |offer: &str, count: usize, section: &dyn Fn(usize) -> String| {
+        let session = offer.split("m=").next().unwrap();
+        let mids: String = (0..count).map(|i| format!(" {i}")).collect();
+        let head = with_value(session, "a=group:BUNDLE", &mids);
+        let ice = without(offer, &["a=rtpmap", "a=fmtp", "a=rtcp-fb", "a=extmap"]);
+        let ice: String = ice
+            .lines()
+            .filter(|l| ["a=ice", "a=fing", "a=setup"].iter().any(|p| l.starts_with(p)))
+            .take(5)
+            .map(|l| format!("{l}\r\n"))
+            .collect();
+        format!("{head}{ice}{}", (0..count).map(section).collect::<String>())
+    };
+    for count in [2, 16, 32, 33, 100, 1_000] {
+        try_out(1, &format!("{count} video sections"), |offer| {
+            sections(offer, count, &|i| {
+                format!(
+                    "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:{i}\r\na=recvonly\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1;profile-level-id=42c01f\r\n"
+                )
+            })
+        });
+        try_out(1, &format!("{count} inactive audio sections"), |offer| {
+            sections(offer, count, &|i| format!("m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:{i}\r\na=inactive\r\n"))
+        });
+        try_out(1, &format!("{count} data sections"), |offer| {
+            sections(offer, count, &|i| {
+                format!("m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:{i}\r\na=sctp-port:5000\r\n")
+            })
+        });
+        try_out(1, &format!("{count} candidates"), |offer| {
+            let lines: String = (0..count)
+                .map(|i| format!("a=candidate:{i} 1 udp {i} 10.9.{}.{} 4000 typ host\r\n", i / 250, i % 250))
+                .collect();
+            in_first_section(offer, &lines)
+        });
+    }
+    // All payload types there are.
+    try_out(1, "128 payload types", |offer| {
+        let all: Vec<String> = (0..128).map(|pt| pt.to_string()).collect();
+        let bare = without(offer, &["a=rtpmap", "a=fmtp", "a=rtcp-fb"]);
+        let section = bare.lines().find(|l| l.starts_with("m=video")).unwrap();
+        let bare = bare.replace(section, &format!("m=video 9 UDP/TLS/RTP/SAVPF {}", all.join(" ")));
+        let lines = all.iter().map(|pt| {
+            format!("a=rtpmap:{pt} H264/90000\r\na=fmtp:{pt} packetization-mode=1;profile-level-id=42c01f\r\n")
+        });
+        in_first_section(&bare, &lines.collect::<String>())
+    });
+    // A line, and an offer, of a megabyte.
+    for line in [
+        "a=fmtp:103 ",
+        "a=fmtp:103 x=",
+        "a=candidate:",
+        "a=simulcast:recv ",
+        "a=rid:",
+        "a=x",
+        "a=ssrc:1 cname:",
+        "a=fingerprint:sha-256 00:",
+        "m=video 9 UDP/TLS/RTP/SAVPF 1",
+        "",
+    ] {
+        for what in ["x", "1", " ", ";", "a=b;", "00:", "1/", "1 ", "a,", "\u{1f697}"] {
+            try_out(1, &format!("{line:?} and then a megabyte of {what:?}"), |offer| {
+                in_first_section(offer, &format!("{line}{}\r\n", what.repeat(1_000_000 / what.len())))
+            });
+        }
+    }
+    try_out(1, "a megabyte of lines", |offer| in_first_section(offer, &"a=x\r\n".repeat(200_000)));
+    try_out(1, "a megabyte of payload types", |offer| in_first_section(offer, &"a=rtpmap:1 x/1\r\n".repeat(60_000)));
+}
+
+#[test]
+fn what_is_no_offer_for_us_is_refused_with_a_sentence() {
+    type Change = fn(&str) -> String;
+    let cases: [(&str, Change); 11] = [
+        ("empty", |_| String::new()),
+        ("blank", |_| " \r\n \r\n".into()),
+        ("not SDP", |_| "{\"type\":\"offer\"}".into()),
+        ("HTML", |_| "<!doctype html><title>404</title>".into()),
+        ("no media", |offer| offer.split("m=").next().unwrap().into()),
+        ("no H.264", |offer| without(&offer.replace("H264/90000", "VP9/90000"), &[])),
+        ("packetization-mode 0 only", |offer| offer.replace("packetization-mode=1", "packetization-mode=0")),
+        ("sendonly", |offer| offer.replace("a=recvonly", "a=sendonly")),
+        ("inactive", |offer| offer.replace("a=recvonly", "a=inactive")),
+        ("without ICE", |offer| without(offer, &["a=ice-"])),
+        ("without DTLS", |offer| without(offer, &["a=fingerprint"])),
+    ];
+    for (what, change) in cases {
+        assert!(try_out(1, what, change).is_some(), "{what} is answered");
+    }
 }
