@@ -13,8 +13,9 @@ use str0m::config::{DtlsVersion, Fingerprint};
 use str0m::ice::IceCreds;
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
+use windshield::clock::Micros;
 use windshield::frame::Frame;
-use windshield::link::{Answer, Refused};
+use windshield::link::{Answer, Offer, Refused};
 
 /// xorshift64* (Vigna 2016): small, seeded, good enough to choose what to break.
 struct Dice(u64);
@@ -36,8 +37,9 @@ impl Dice {
     }
 }
 
-/// The video section's lines of Chromium 156 for `addTransceiver("video", {direction: "recvonly"})`.
-const CHROMIUM_VIDEO: &str = include_str!("data/chromium_recvonly.sdp");
+/// What Chromium 156 offers for `addTransceiver("video", {direction: "recvonly"})` and a data channel; its names and its
+/// fingerprint are left open.
+const CHROMIUM: &str = include_str!("data/chromium_recvonly.sdp");
 
 /// One who posts odd offers, and yet can hold up its end of ICE and DTLS: no SDP is read on this side.
 struct Odd {
@@ -56,10 +58,10 @@ impl Odd {
         let mut rtc = RtcConfig::new().set_dtls_version(DtlsVersion::Auto).set_rtp_mode(true).build(world.now);
         rtc.add_local_candidate(Candidate::host(ODD, "udp").unwrap());
         rtc.add_remote_candidate(Candidate::host(CAR, "udp").unwrap());
-        let mut direct = rtc.direct_api();
+        let direct = rtc.direct_api();
         let IceCreds { ufrag, pass } = direct.local_ice_credentials();
         let fingerprint = direct.local_dtls_fingerprint().to_string();
-        let offer = CHROMIUM_VIDEO
+        let offer = CHROMIUM
             .lines()
             .map(|line| line.replace("{ufrag}", &ufrag).replace("{pwd}", &pass).replace("{fingerprint}", &fingerprint))
             .flat_map(|line| [line, "\r\n".into()])
@@ -93,7 +95,7 @@ impl Odd {
             self.drain(world);
             if next_frame <= world.now {
                 next_frame += 10 * MS;
-                world.make_frame_for(self);
+                make_frame(world);
             }
             if world.car.poll_timeout().is_some_and(|at| at <= world.now) {
                 world.car.handle_timeout(world.now, &mut world.wire);
@@ -134,20 +136,14 @@ impl Odd {
     }
 }
 
-trait Watched {
-    fn make_frame_for(&mut self, odd: &Odd);
-}
-
-impl Watched for World {
-    /// Every tenth is a keyframe.
-    fn make_frame_for(&mut self, _odd: &Odd) {
-        let keyframe = self.frame_number % 10 == 0;
-        let unit = sim::access_unit(self.frame_number, keyframe, 4_000, self.profile);
-        self.frame_number += 1;
-        let stamp = windshield::clock::Micros::of(self.now);
-        let frame = Frame { bytes: &unit, keyframe, captured: stamp, dequeued: stamp };
-        self.car.handle_frame(self.now, &frame, &mut self.wire);
-    }
+/// The next frame for whoever watches; every tenth is a keyframe.
+fn make_frame(world: &mut World) {
+    let keyframe = world.frame_number.is_multiple_of(10);
+    let unit = sim::access_unit(world.frame_number, keyframe, 4_000, world.profile);
+    world.frame_number += 1;
+    let stamp = Micros::of(world.now);
+    let frame = Frame { bytes: &unit, keyframe, captured: stamp, dequeued: stamp };
+    world.car.handle_frame(world.now, &frame, &mut world.wire);
 }
 
 /// A world that knows its stream's profile, with nobody in it. Its viewers are not the world's own.
@@ -160,11 +156,10 @@ fn empty_world(seed: u64) -> World {
 
 /// POSTs; the answer at once.
 fn post(world: &mut World, sdp: &str) -> Answer {
-    use windshield::link::{Offer, Output};
     world.car.handle_offer(world.now, 1, Offer { sdp: sdp.into(), own_page: true, host: None }, &mut world.wire);
     world.wire.sent.clear();
     while let Some(output) = world.car.poll_output() {
-        if let Output::Answer(1, answer) = output {
+        if let windshield::link::Output::Answer(1, answer) = output {
             return answer;
         }
     }
