@@ -14,7 +14,7 @@
       canvas.height = height;
     }
     context.drawImage(image, 0, 0, width, height);
-    const strip = window.windshieldStrip.read(context.getImageData(0, 0, width, height), width, height);
+    const strip = window.windshieldStrip.read(context, width, height);
     return { frame: strip?.frame ?? null, capturedMicros: strip ? Number(strip.capturedMicros) : null, width, height };
   }
 
