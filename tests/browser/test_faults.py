@@ -4,33 +4,25 @@ import os
 import random
 import signal
 import socket
+import sys
 import threading
 
 import pytest
 
-from car import Car, free_port, until
-from h264 import Feeder, access_units
+from car import Car
 from offers import offer
 from watch import assert_consecutive
 
 
-def camera(tmp_path, clip, frames=None):
-    """A camera program: writes the clip again and again at 30 frames a second, until `frames` were written."""
+def camera(tmp_path, clip):
+    """A source argument: a camera program that writes the clip again and again at 30 frames a second."""
     script = tmp_path / "camera.py"
-    here = os.path.dirname(__file__)
     script.write_text(
-        f"import sys, itertools\nsys.path.insert(0, {here!r})\n"
+        f"import sys\nsys.path.insert(0, {os.path.dirname(__file__)!r})\n"
         "from h264 import Feeder, access_units\n"
-        f"units = access_units(open({str(clip)!r}, 'rb').read())\n"
-        f"units = list(itertools.islice(itertools.cycle(units), {frames})) if {frames!r} else units\n"
-        f"Feeder(1, units, loop={frames is None}).join(10_000)\n"
+        f"Feeder(1, access_units(open({str(clip)!r}, 'rb').read()), loop=True).join(10_000)\n"
     )
-    return f"exec -a windcam python3 {script}"
-
-
-def shell_camera(tmp_path, clip, frames=None):
-    """The same as a source argument; the program shows as `windcam` where its name is asked for."""
-    return "pipe:" + camera(tmp_path, clip, frames).replace("exec -a windcam python3", "exec python3")
+    return f"pipe:exec {sys.executable} {script}"
 
 
 def camera_pids(car):
@@ -107,7 +99,7 @@ def test_a_page_without_the_token_says_so_and_with_it_gets_the_picture(car, watc
 
 
 def test_a_camera_that_stops_is_called_frozen_and_its_return_is_seen(car, watch, clip, tmp_path):
-    one = car("--source", shell_camera(tmp_path, clip("short.h264")))
+    one = car("--source", camera(tmp_path, clip("short.h264")))
     page = watch(one.url)
     page.wait_decoded(10)
     (pid,) = camera_pids(one)
@@ -123,7 +115,7 @@ def test_a_camera_that_stops_is_called_frozen_and_its_return_is_seen(car, watch,
 
 
 def test_a_camera_that_dies_is_started_again_and_the_page_says_so(car, watch, clip, tmp_path):
-    one = car("--source", shell_camera(tmp_path, clip("short.h264")))
+    one = car("--source", camera(tmp_path, clip("short.h264")))
     page = watch(one.url)
     page.wait_decoded(10)
     (pid,) = camera_pids(one)
