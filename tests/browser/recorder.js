@@ -3,7 +3,7 @@
 // frames of all tracks in order; `shown` is what reached the compositor, of which a busy machine may skip some.
 // Needs window.windshieldStrip (tests/strip.js).
 (() => {
-  const recorder = { decoded: [], shown: [], offers: [], answers: [], errors: [], tracks: 0 };
+  const recorder = { decoded: [], shown: [], offers: [], answers: [], errors: [], tracks: 0, pc: null };
   window.recorder = recorder;
 
   const canvas = document.createElement("canvas");
@@ -35,6 +35,7 @@
   const { setRemoteDescription, setLocalDescription } = RTCPeerConnection.prototype;
   RTCPeerConnection.prototype.setRemoteDescription = function (description) {
     recorder.answers.push(description.sdp);
+    recorder.pc = this;
     // A track is there before its first packet: watched from here, no frame is missed.
     this.addEventListener("track", ({ track }) => drain(track).catch((error) => recorder.errors.push(String(error))));
     return setRemoteDescription.call(this, description);

@@ -100,7 +100,7 @@ def test_frames_on_stdin_are_seen_and_its_end_is_a_state(car, watch, clip):
     page.wait_decoded(30)
     feeder.join()
     one.wait_source(lambda s: s["state"] == "ended", "the end of stdin is a state")
-    assert page.wait_sentence("ended|end of|no more")
+    assert page.wait_said("ended|end of|no more")
     assert one.get("/").status_code == 200, "and the program goes on"
     assert len(one.viewers()) == 1
 

@@ -29,6 +29,6 @@ def test_a_sentence_is_readable_when_nobody_answers(car, watch, screenshots):
     page = watch(one.url, viewport={"width": 844, "height": 390})
     page.wait_shown(10)
     one.stop()
-    said = page.wait_sentence(".{10}")
+    said = page.wait_said(".{10}")
     page.page.get_by_text(said[:20]).first.wait_for(state="visible")
     page.page.screenshot(path=screenshots / "car-away.png")

@@ -1,8 +1,16 @@
 """A page of ours in Chromium, seen from outside: what it shows, says and counts. See recorder.js for what is recorded."""
 
 import json
+import time
+
+from playwright.sync_api import Error as PlaywrightError
 
 from car import DEADLINE
+
+# What is to be read in the bar of the page (static/index.html).
+SAID = """(() => { const bar = document.getElementById("bar");
+                   return !bar || bar.hidden ? "" : ["sentence", "hint"].map((id) => document.getElementById(id))
+                       .filter((one) => !one.hidden).map((one) => one.textContent).join(" "); })()"""
 
 
 class Watch:
@@ -25,18 +33,31 @@ class Watch:
         return self
 
     def until(self, expression, what, deadline=DEADLINE, argument=None):
-        """Until the JavaScript expression is true (in the page, at each animation frame); gives its value."""
-        try:
-            return self.page.wait_for_function(expression, arg=argument, timeout=deadline * 1000, polling=20).json_value()
-        except Exception as error:
-            raise AssertionError(f"not within {deadline:g} s: {what}\nthe page: {self.describe()}\n{error}") from None
+        """Until the JavaScript expression (or function of `argument`) is true in the page; gives its value.
+
+        Polled from here: the page forbids eval(), which Playwright's own wait_for_function would need.
+        """
+        end = time.monotonic() + deadline
+        while True:
+            try:
+                value = self.page.evaluate(expression, argument)
+            except PlaywrightError as error:  # between two documents, or before the page's scripts ran
+                value = None
+                problem = f"\n{error}"
+            else:
+                problem = ""
+            if value:
+                return value
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {deadline:g} s: {what}\nthe page: {self.describe()}{problem}")
+            self.page.wait_for_timeout(20)
 
     def describe(self):
         try:
             return json.dumps(self.page.evaluate(
                 """() => ({ stats: window.windshield?.stats?.(), decoded: window.recorder?.decoded.length,
-                            shown: window.recorder?.shown.length, errors: window.recorder?.errors,
-                            last: window.recorder?.shown.slice(-3) })"""), indent=1)
+                            shown: window.recorder?.shown.length, said: SAID, errors: window.recorder?.errors,
+                            last: window.recorder?.shown.slice(-3) })""".replace("SAID", SAID)), indent=1)
         except Exception as error:
             return str(error)
 
@@ -64,23 +85,28 @@ class Watch:
         """What the page says of itself."""
         return self.page.evaluate("window.windshield.stats()")
 
-    def sentence(self):
-        return self.stats()["sentence"]
+    def said(self):
+        """What a person reads on the page now: the sentence and the hint under it; empty when the bar is hidden."""
+        return self.page.evaluate(SAID)
 
-    def wait_sentence(self, pattern, deadline=DEADLINE):
-        """Until the sentence on the page matches the (JavaScript, case-insensitive) pattern; gives it."""
-        return self.until(
-            """(pattern) => { const said = window.windshield?.stats().sentence ?? "";
-                              return new RegExp(pattern, "i").test(said) && said; }""",
-            f"a sentence like /{pattern}/", deadline, argument=pattern)
+    def wait_said(self, pattern, deadline=DEADLINE):
+        """Until that matches the pattern, whatever the case of letters; gives it."""
+        return self.until(f"(pattern) => {{ const said = {SAID}; return new RegExp(pattern, 'i').test(said) && said; }}",
+                          f"the page says something like /{pattern}/", deadline, argument=pattern)
+
+    def wait_not_said(self, pattern, deadline=DEADLINE):
+        """Until it does not (any more)."""
+        self.until(f"(pattern) => !new RegExp(pattern, 'i').test({SAID})",
+                   f"the page says nothing like /{pattern}/", deadline, argument=pattern)
 
     # --- the connection -----------------------------------------------------------------------------------------------
 
     def rtc(self):
-        """inbound-rtp of the video, from getStats()."""
+        """inbound-rtp of the video in the newest connection, from getStats(); None before the first packet."""
         return self.page.evaluate(
-            """async () => { for (const entry of (await window.windshield.session.pc.getStats()).values())
-                             if (entry.type === "inbound-rtp" && entry.kind === "video") return entry; }""")
+            """async () => { for (const entry of (await recorder.pc?.getStats() ?? new Map()).values())
+                             if (entry.type === "inbound-rtp" && entry.kind === "video") return entry;
+                             return null; }""")
 
     def answer(self):
         return self.page.evaluate("window.recorder.answers.at(-1)")
