@@ -27,6 +27,7 @@ class Player:
         self.endpoint = url + "/whep"
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.channel_labels = channels
+        self._channels = {}
         self.session = None
         self.answer = None
         self.track = None
@@ -61,6 +62,10 @@ class Player:
         """The next `count` decoded pictures, as what their strips say: (frame number, captured in microseconds)."""
         return self._do(self._frames(count), deadline)
 
+    def send(self, label, message):
+        """One binary message on one of the channels, as soon as that is open."""
+        self._do(self._send(label, message))
+
     def leave(self):
         """DELETE of the session; gives the status."""
         return self._do(self._leave())
@@ -80,7 +85,8 @@ class Player:
 
         self._pc.addTransceiver("video", direction="recvonly")
         for label in self.channel_labels:
-            self._pc.createDataChannel(label)
+            fast = {"ordered": False, "maxRetransmits": 0} if label == "fast" else {}
+            self._channels[label] = self._pc.createDataChannel(label, **fast)
         await self._pc.setLocalDescription(await self._pc.createOffer())
         async with httpx.AsyncClient(timeout=DEADLINE) as http:
             reply = await http.post(
@@ -102,6 +108,12 @@ class Player:
             rows = numpy.frombuffer(luma, numpy.uint8).reshape(luma.height, luma.line_size)
             seen.append(strip.read(rows[:, : luma.width]))
         return seen
+
+    async def _send(self, label, message):
+        channel = self._channels[label]
+        while channel.readyState == "connecting":
+            await asyncio.sleep(0.01)
+        channel.send(message)
 
     async def _leave(self):
         async with httpx.AsyncClient(timeout=DEADLINE) as http:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from car import Car
+from car import Car, until
 from offers import offer
 from watch import assert_consecutive
 
@@ -106,6 +106,8 @@ def test_a_camera_that_stops_is_called_frozen_and_its_return_is_seen(car, watch,
     try:
         page.wait_said(r"frozen for \d+\.\d s")
         page.until("windshield.stats().frozenMs > 200", "the time it is frozen is counted")
+        wishes = one.stats()["link"]["keyframe_wishes"]
+        until(lambda: one.stats()["link"]["keyframe_wishes"] > wishes, "the page goes on asking for a keyframe")
     finally:
         os.kill(pid, signal.SIGCONT)
     page.wait_decoded(10)
@@ -136,6 +138,13 @@ def test_a_camera_that_speaks_nonsense_is_named_and_harms_nobody(car, watch, tmp
     page.wait_said("H.264|not video|no (video|picture|frame)")
     assert one.healthy()
     assert page.frames() == []
+
+
+def test_a_camera_that_sends_nothing_is_waited_for_in_words(car, watch):
+    one = car("--source", "pipe:exec sleep 1000")
+    page = watch(one.url)
+    page.wait_said("no (video|picture|frame|data|byte)|nothing|wait")
+    until(lambda: [v for v in one.viewers() if v["state"] == "waiting"], "connected all the same")
 
 
 def test_a_camera_that_floods_neither_stops_the_program_nor_swells_it(car, watch, clip):

@@ -2,9 +2,11 @@
 
 import os
 import re
+import socket
 
 import pytest
 
+import made
 from car import until
 from h264 import Feeder, access_units, has_idr
 from watch import assert_consecutive, assert_in_order
@@ -133,3 +135,42 @@ def test_a_page_learns_its_car(car, watch):
     frame = page.wait_decoded(1)[-1]
     age = frame["now"] * 1000 + stats["clock"]["offsetUs"] - frame["capturedMicros"]
     assert 0 < age < 2_000_000, f"captured {age / 1000:.1f} ms before it was decoded"
+
+
+def test_pictures_of_several_slices_come_whole(car, watch, tmp_path):
+    units = made.stream(90, slices=4)
+    fifo = tmp_path / "camera"
+    os.mkfifo(fifo)
+    one = car("--source", f"pipe:cat {fifo}")
+    page = watch(one.url)
+    until(lambda: [v for v in one.viewers() if v["state"] == "waiting"], "connected and waiting for a picture")
+    Feeder(os.open(fifo, os.O_WRONLY), units, close=False).join()
+    page.until(f"recorder.decoded.length >= {len(units)}", "all frames came")
+    assert [frame["frame"] for frame in page.frames()] == list(range(len(units)))
+    assert page.rtc()["framesReceived"] == len(units)
+
+
+def test_a_profile_the_browser_did_not_offer_is_sent_and_warned_about(car, watch, tmp_path):
+    path = tmp_path / "high.h264"
+    path.write_bytes(b"".join(made.stream(60, profile="high")))
+    one = car("--source", f"clip:{path}")
+    one.wait_source(lambda s: s["profile_level_id"], "profile known")
+    page = watch(one.url)
+    chosen = page.until("recorder.answers.at(-1)?.match(/profile-level-id=([0-9a-f]{6})/i)?.[1]", "an answer")
+    assert chosen.lower() == "42e01f"
+    page.wait_said("profile")
+    assert "profile" in one.log().lower()
+    # Chromium's decoder knows High, whatever its offer says.
+    page.wait_decoded(30)
+
+
+def test_the_picture_comes_over_ipv6_too(car, watch):
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        pytest.skip(f"no IPv6 loopback here: {error}")
+    one = car("--source", "demo", ip="[::1]")
+    page = watch(one.url)
+    page.wait_decoded(10)
+    assert_consecutive(page.frames())

@@ -1,5 +1,6 @@
 """A WHEP client that knows nothing of us (aiortc) gets the picture."""
 
+from car import until
 from independent import Player
 
 
@@ -52,3 +53,18 @@ def test_another_player_with_the_token_gets_the_picture_beside_our_page(car, wat
         player.play()
         assert_steps(player.frames(10))
         one.wait_viewers(2)
+
+
+def test_wishes_for_keyframes_on_a_channel_are_taken_from_our_own_page_only(car):
+    one = car("--source", "demo")
+    with Player(one.url, channels=("fast", "events")) as player:
+        player.play()
+        player.frames(10)
+        before = one.stats()["link"]
+        keyframe, unknown = b"\x03\x01", b"\x7f\x01"
+        for _ in range(5):
+            player.send("events", keyframe)
+        player.send("events", unknown)  # the channel is ordered: when this one is counted, those before it were read
+        until(lambda: one.stats()["link"]["messages_unknown"] > before["messages_unknown"], "the messages arrived")
+        assert_steps(player.frames(10))
+        assert one.stats()["link"]["keyframe_wishes"] == before["keyframe_wishes"]
