@@ -93,7 +93,9 @@ impl ProfileLevelId {
     /// From the bytes of an SPS NAL unit.
     pub fn of_sps(sps: &[u8]) -> Option<Self> {
         match *sps {
-            [header, profile, constraints, level, ..] if header & 0x1f == kind::SPS => Some(Self(u32::from_be_bytes([0, profile, constraints, level]))),
+            [header, profile, constraints, level, ..] if header & 0x1f == kind::SPS => {
+                Some(Self(u32::from_be_bytes([0, profile, constraints, level])))
+            }
             _ => None,
         }
     }
@@ -107,7 +109,10 @@ mod tests {
     fn start_codes_of_three_and_four_bytes_and_trailing_zeros_are_cut_away() {
         let stream = [7, 7, 0, 0, 0, 1, 0x67, 1, 2, 0, 0, 1, 0x68, 3, 0, 0, 0, 0, 1, 0x65, 0x88, 0, 0];
         let found: Vec<_> = nals(&stream).map(|n| (n.kind(), n.bytes.to_vec(), n.offset)).collect();
-        assert_eq!(found, [(kind::SPS, vec![0x67, 1, 2], 6), (kind::PPS, vec![0x68, 3], 12), (kind::IDR, vec![0x65, 0x88], 19)]);
+        assert_eq!(
+            found,
+            [(kind::SPS, vec![0x67, 1, 2], 6), (kind::PPS, vec![0x68, 3], 12), (kind::IDR, vec![0x65, 0x88], 19)]
+        );
     }
 
     #[test]

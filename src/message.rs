@@ -72,6 +72,8 @@ pub enum Topic {
     Source = 1,
     /// How they are sent to this viewer.
     Link = 2,
+    /// Why this viewer has to wait for its first picture, or for the next.
+    Keyframe = 3,
 }
 
 /// How bad a notice is.
@@ -127,7 +129,9 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_without_a_panic() {
-        for bytes in [&[][..], &[1], &[2, 1], &[2, 1, 0, 0], &[3, 1, 0], &[3, 2], &[0x7f, 1], &[1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
+        for bytes in
+            [&[][..], &[1], &[2, 1], &[2, 1, 0, 0], &[3, 1, 0], &[3, 2], &[0x7f, 1], &[1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
+        {
             assert_eq!(FromPage::parse(bytes), None, "{bytes:?}");
         }
     }

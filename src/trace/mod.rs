@@ -20,6 +20,13 @@ pub struct Stats {
     pub viewers: Vec<ViewerStats>,
 }
 
+impl Stats {
+    /// The document.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("numbers, strings and lists: nothing that JSON lacks")
+    }
+}
+
 /// The source and its encoder.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SourceStats {
@@ -79,7 +86,7 @@ pub struct LinkStats {
 }
 
 /// One viewer.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct ViewerStats {
     /// The last part of its WHEP resource, shortened: enough to tell viewers apart, not enough to end a session.
     pub session: String,

@@ -1,0 +1,106 @@
+//! What `--help` and `--version` print: for somebody who has never seen the program, 80 columns wide. Static text;
+//! `main` prints it, tests hold it against the options that `config` knows.
+
+/// What `--version` prints.
+pub const VERSION: &str = concat!("windshield ", env!("CARGO_PKG_VERSION"), "\n");
+
+/// What `--help` prints.
+pub const TEXT: &str = concat!(
+    "windshield ",
+    env!("CARGO_PKG_VERSION"),
+    r#": a car's camera in your browser, a few milliseconds behind.
+Start it, open an address that it prints, and see what the car sees.
+
+Usage: windshield [OPTIONS]
+
+Examples:
+  windshield
+      A drawn driving scene; needs no car and no camera.
+  windshield --source 'pipe:rpicam-vid -t 0 -n --codec h264 --profile baseline \
+    --inline --flush -o -'
+      The camera of a Raspberry Pi.
+  windshield --source clip:drive.h264 --fps 30
+      A recorded H.264 file, over and over.
+
+Picture:
+  --source SOURCE         Where pictures come from. Default: auto
+                            auto          the best there is: today the demo
+                            demo          a drawn driving scene
+                            clip:FILE     a raw H.264 file (Annex B), looped
+                            pipe:COMMAND  H.264 from a command's output, run by
+                                          sh; restarted when it ends
+                            pipe:-        H.264 from standard input
+  --size WIDTHxHEIGHT     Picture size of the demo. Default: 640x480
+  --fps N                 Frames per second of demo and clip, 1 to 120.
+                          Default: 30
+  --bitrate N             Bits per second of the demo, 50k to 25M: 2M, 1500k,
+                          2000000. Default: 2M
+
+Network:
+  --http ADDRESS          Where page and signaling are served: PORT, IP:PORT or
+                          [IPv6]:PORT. Default: 8080, on all addresses.
+                          127.0.0.1:8080 serves this machine only.
+  --udp PORT              Where the picture leaves. Default: the port of --http
+  --playout-delay MIN-MAX How long the browser may hold a picture back, in
+                          milliseconds, or off to leave it to the browser.
+                          More than 0-0 is smoother on a bad network, and
+                          later. Default: 0-0
+  --max-viewers N         How many may watch at a time, 1 to 100. Default: 8
+
+Who may watch:
+  --token TEXT            A secret that viewers must know. Everyone on this
+                          machine can read arguments; to hide it, put it into
+                          the environment variable WINDSHIELD_TOKEN instead.
+                          Default: none, everyone who reaches the port
+  --allow-origin ORIGIN   Web pages from elsewhere that may show the picture,
+                          such as https://my.example, or * for all. May be
+                          given more than once. Default: our own page only
+
+Other:
+  --static-dir DIR        Serve the page from this folder instead of the one
+                          built in, to work on it.
+  --log LEVEL             error, warn, info, debug, trace or off, or a filter
+                          such as info,windshield::link=debug.
+                          Default: RUST_LOG, else info
+  -h, --help              This text
+  -V, --version           The version
+
+Ports: TCP 8080 for page and signaling, UDP 8080 for the picture. A firewall
+must let both in. From outside the car's network use a VPN. Page and signaling
+travel as plain HTTP; the picture is always encrypted.
+
+Exit codes:
+  0         ended by Ctrl-C or SIGTERM; also --help and --version
+  1         could not start, or could not go on; the reason is on stderr
+  2         wrong command line; the reason is on stderr
+  101, 134  a bug: the program stopped itself; please report what it printed
+"#
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OPTIONS;
+
+    #[test]
+    fn help_describes_every_option_once_and_no_other() {
+        let described = |line: &str| -> Option<String> {
+            let line = line.trim_start().trim_start_matches("-h, ").trim_start_matches("-V, ");
+            line.strip_prefix("--")?.split_whitespace().next().map(String::from)
+        };
+        let mut described: Vec<String> = TEXT.lines().filter_map(described).collect();
+        // The example's second line begins with an option of rpicam-vid.
+        described.retain(|name| name != "inline");
+        described.sort();
+        let mut options = OPTIONS;
+        options.sort();
+        assert_eq!(described, options);
+    }
+
+    #[test]
+    fn help_fits_eighty_columns_of_any_terminal() {
+        for line in TEXT.lines() {
+            assert!(line.len() <= 80 && line.is_ascii(), "{line}");
+        }
+    }
+}

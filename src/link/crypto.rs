@@ -1,0 +1,160 @@
+//! EDGE: random numbers. The one place that chooses the cryptography: which back end str0m computes with, and the
+//! certificate by which viewers know this program (RFC 8827 section 6.5). Not TLS: that would be the gate's. Made once
+//! at the start by `main.rs`; every `Rtc` is built from it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, date_time_ymd};
+use str0m::RtcConfig;
+use str0m::config::{CryptoProvider, DtlsCert};
+
+/// What every viewer's `Rtc` shares.
+#[derive(Debug, Clone)]
+pub struct Crypto {
+    /// The back end.
+    pub provider: Arc<CryptoProvider>,
+    /// Certificate and private key. New in each process: its fingerprint travels in every answer, so nothing would be
+    /// won by keeping it.
+    pub certificate: DtlsCert,
+}
+
+impl Crypto {
+    /// Chooses the back end, makes a certificate, and builds one `Rtc` for nothing: the first of a process pays for
+    /// the back end's self-tests and seeds, which would otherwise be the first viewer's wait.
+    ///
+    /// # Errors
+    /// A sentence; only if the back end finds no random numbers or fails its own tests.
+    pub fn new(now: Instant) -> Result<Self, String> {
+        let certificate =
+            certificate().map_err(|error| format!("cannot make a certificate for encrypted video: {error}"))?;
+        let crypto = Self { provider: provider(), certificate };
+        drop(crypto.configure(RtcConfig::new()).build(now));
+        Ok(crypto)
+    }
+
+    /// `config` with this back end and this certificate.
+    pub fn configure(&self, config: RtcConfig) -> RtcConfig {
+        config.set_crypto_provider(self.provider.clone()).set_dtls_cert(self.certificate.clone())
+    }
+}
+
+/// The back end: the one str0m was compiled with, aws-lc-rs (feature of the dependency in Cargo.toml). To ship another,
+/// change it here and there.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(str0m::crypto::from_feature_flags())
+}
+
+/// A self-signed certificate over a new P-256 key (the curve every browser must know, RFC 8827 section 6.5), as
+/// DER and PKCS #8.
+///
+/// Its dates are fixed, because the board has no clock: counted from a "now" in 1970, the day before does not parse.
+/// Browsers compare the fingerprint and do not look at dates. The serial number is made by rcgen from the new key, and
+/// so is never the same twice, which Firefox would refuse (SEC_ERROR_REUSED_ISSUER_AND_SERIAL).
+fn certificate() -> Result<DtlsCert, rcgen::Error> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let mut params = CertificateParams::default();
+    params.not_before = date_time_ymd(2000, 1, 1);
+    params.not_after = date_time_ymd(2099, 12, 31);
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "windshield");
+    let certificate = params.self_signed(&key)?;
+    Ok(DtlsCert { certificate: certificate.der().to_vec(), private_key: key.serialize_der() })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use str0m::config::DtlsVersion;
+    use str0m::net::{Protocol, Receive, Transmit};
+    use str0m::{Candidate, Event, Input, Output, Rtc};
+
+    use super::*;
+
+    /// Two engines on a perfect wire in virtual time; how long until both are connected, if they accept
+    /// each other within 10 s.
+    fn connect(left: &Crypto, right: &Crypto, version: DtlsVersion) -> Option<Duration> {
+        let start = Instant::now();
+        let addresses: [SocketAddr; 2] = ["10.0.0.1:8080".parse().unwrap(), "10.0.0.2:5000".parse().unwrap()];
+        let mut engines =
+            [left, right].map(|crypto| crypto.configure(RtcConfig::new()).set_dtls_version(version).build(start));
+        let identities = engines.each_mut().map(|engine: &mut Rtc| {
+            let direct = engine.direct_api();
+            (direct.local_dtls_fingerprint().clone(), direct.local_ice_credentials())
+        });
+        for (side, engine) in engines.iter_mut().enumerate() {
+            let (fingerprint, credentials) = identities[1 - side].clone();
+            engine.add_local_candidate(Candidate::host(addresses[side], "udp").unwrap());
+            engine.add_remote_candidate(Candidate::host(addresses[1 - side], "udp").unwrap());
+            let mut direct = engine.direct_api();
+            direct.set_remote_fingerprint(fingerprint);
+            direct.set_remote_ice_credentials(credentials);
+            direct.set_ice_controlling(side == 1);
+            direct.start_dtls(side == 1).unwrap();
+            direct.start_sctp(side == 1);
+        }
+        let mut wire: VecDeque<Transmit> = VecDeque::new();
+        let mut connected = [false; 2];
+        let mut now = start;
+        while now < start + Duration::from_secs(10) {
+            let mut next = now + Duration::from_secs(1);
+            for (engine, connected) in engines.iter_mut().zip(&mut connected) {
+                engine.handle_input(Input::Timeout(now)).unwrap();
+                loop {
+                    match engine.poll_output().unwrap() {
+                        Output::Timeout(at) => break next = next.min(at),
+                        Output::Transmit(transmit) => wire.push_back(transmit),
+                        Output::Event(event) => *connected |= matches!(event, Event::Connected),
+                    }
+                }
+            }
+            if connected == [true; 2] {
+                return Some(now - start);
+            }
+            let idle = wire.is_empty();
+            for Transmit { source, destination, contents, .. } in wire.drain(..) {
+                let contents = (&contents[..]).try_into().unwrap();
+                let receive = Receive { proto: Protocol::Udp, source, destination, contents };
+                let side = usize::from(destination == addresses[1]);
+                engines[side].handle_input(Input::Receive(now, receive)).ok()?;
+            }
+            if idle {
+                now = next.max(now + Duration::from_millis(1));
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn two_engines_connect_with_our_certificates() {
+        let now = Instant::now();
+        let (left, right) = (Crypto::new(now).unwrap(), Crypto::new(now).unwrap());
+        for version in [DtlsVersion::Dtls12, DtlsVersion::Auto, DtlsVersion::Dtls13] {
+            let took = connect(&left, &right, version);
+            assert!(took.is_some_and(|took| took < Duration::from_secs(1)), "{version}: {took:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_not_connected() {
+        let now = Instant::now();
+        let (left, mut right) = (Crypto::new(now).unwrap(), Crypto::new(now).unwrap());
+        // A certificate without its key: the fingerprint fits, the signature cannot.
+        right.certificate.private_key = left.certificate.private_key.clone();
+        assert_eq!(connect(&left, &right, DtlsVersion::Dtls12), None);
+    }
+
+    #[test]
+    fn the_certificate_is_valid_in_1970s_future_and_never_the_same() {
+        let (one, other) = (certificate().unwrap(), certificate().unwrap());
+        assert_ne!(one.certificate, other.certificate);
+        // UTCTime 2000-01-01 and GeneralizedTime 2099-12-31 (RFC 5280 section 4.1.2.5), as they stand in the DER.
+        for date in [&b"\x17\x0d000101000000Z"[..], b"\x18\x0f20991231000000Z", b"windshield"] {
+            assert!(one.certificate.windows(date.len()).any(|window| window == date), "{}", date.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! One viewer: its engine, what was negotiated, whether a picture can be sent to it, and its data channels. Knows nothing
+//! of other viewers; `viewers` owns it, feeds it and reads what happened.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use str0m::channel::ChannelId;
+use str0m::media::{KeyframeRequestKind, MediaTime, Mid, Pt};
+use str0m::net::{Receive, Transmit};
+use str0m::rtp::{ExtensionValues, RtpWrite};
+use str0m::{Event, IceConnectionState, Input, Output, Rtc};
+
+use super::PlayoutDelay;
+use super::keyframes::Why;
+use super::outlet::{Outlet, Sent};
+use super::packetize::Payload;
+use crate::clock::Micros;
+use crate::frame::Frame;
+use crate::message::{self, FromPage, ToPage};
+use crate::trace::ViewerStats;
+
+/// Packets kept for retransmission: one second at 2 Mbit/s and then some. Older ones come too late to be shown.
+const RESEND_PACKETS: usize = 512;
+const RESEND_AGE: Duration = Duration::from_millis(500);
+
+/// No cap on the share of retransmissions: the default (15 %) empties the queue of resends just when loss is worst.
+const RESEND_RATIO_CAP: Option<f32> = None;
+
+/// A wish for a keyframe within this time of the last one sent crossed it on the way and is satisfied already.
+const CROSSED: Duration = Duration::from_millis(100);
+
+/// One viewer's wishes count at most this often, so that nobody makes everyone's picture coarse.
+const WISH_SPACING: Duration = Duration::from_millis(400);
+
+/// How much a viewer may have unsent on its channels; a page that does not read gets no more notices.
+const CHANNEL_BACKLOG: usize = 64 * 1024;
+
+/// What became of feeding a viewer, for `viewers`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Happened {
+    /// It needs a keyframe.
+    Wish(Why),
+    /// Its page said hello (see [`Viewer::hello`]): it wants to be told what others know.
+    Hello,
+    /// It sent a message that means nothing.
+    Unknown,
+    /// It reached us from this address for the first time.
+    Path(SocketAddr),
+}
+
+/// Whether pictures can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Picture {
+    /// ICE or DTLS is under way.
+    Connecting,
+    /// Nothing until the next keyframe: just joined, or something was not sent.
+    Waiting,
+    /// Every frame goes out.
+    Live,
+}
+
+/// What was negotiated for the picture.
+#[derive(Debug, Clone, Copy)]
+struct Video {
+    mid: Mid,
+    pt: Pt,
+}
+
+/// One viewer and its engine.
+pub(super) struct Viewer {
+    /// Names its WHEP resource; whoever knows it may end the session.
+    pub session: String,
+    /// Counts ICE sessions: the ETag.
+    pub ice_generation: u32,
+    /// What it offered, for an ICE restart.
+    pub offer: String,
+    /// Our half of the user name in its checks (RFC 8445 section 7.2.2).
+    pub ufrag: String,
+    /// Its offer came from our own page, so its messages count.
+    pub own_page: bool,
+    /// When its last datagram came.
+    pub last_heard: Instant,
+    /// Where its datagrams come from.
+    pub remote: Option<SocketAddr>,
+    /// A sentence about this viewer alone, to be said once its page listens.
+    pub warning: Option<String>,
+    /// Its page's build id, until it was greeted.
+    pub hello: Option<u64>,
+    rtc: Rtc,
+    since: Instant,
+    video: Option<Video>,
+    /// RTP sequence number, extended. Begins below 2^16 or the receiver's rollover count would be wrong (RFC 3711 section 3.3.1).
+    next_seq: u64,
+    picture: Picture,
+    ice: IceConnectionState,
+    fast: Option<ChannelId>,
+    events: Option<ChannelId>,
+    echo: Option<u64>,
+    timeout: Instant,
+    wished: Option<Instant>,
+    deferred_wish: Option<Instant>,
+    keyframe_sent: Option<Instant>,
+    playout_delay: Option<PlayoutDelay>,
+    out: Vec<Transmit>,
+    scratch: Vec<u8>,
+    stats: ViewerStats,
+}
+
+impl Viewer {
+    /// A viewer whose engine has not seen the offer yet.
+    pub(super) fn new(now: Instant, session: String, rtc: Rtc, playout_delay: Option<PlayoutDelay>) -> Self {
+        // The session id is random; part of it serves as the unpredictable first sequence number (RFC 3550 section 5.1).
+        let first_seq = u16::from_str_radix(session.get(..4).unwrap_or_default(), 16).unwrap_or(1);
+        let stats =
+            ViewerStats { session: session.chars().take(8).collect(), state: "connecting", ..ViewerStats::default() };
+        Self {
+            session,
+            ice_generation: 1,
+            offer: String::new(),
+            ufrag: String::new(),
+            own_page: false,
+            last_heard: now,
+            remote: None,
+            warning: None,
+            hello: None,
+            rtc,
+            since: now,
+            video: None,
+            next_seq: first_seq.into(),
+            picture: Picture::Connecting,
+            ice: IceConnectionState::New,
+            fast: None,
+            events: None,
+            echo: None,
+            timeout: now,
+            wished: None,
+            deferred_wish: None,
+            keyframe_sent: None,
+            playout_delay,
+            out: Vec::new(),
+            scratch: Vec::new(),
+            stats,
+        }
+    }
+
+    /// The engine, for negotiation. Whoever changes it calls [`Self::drain`] next.
+    pub(super) fn rtc(&mut self) -> &mut Rtc {
+        &mut self.rtc
+    }
+
+    /// An offer was accepted: remembers it, our side's new name, and the first of the media lines `mids` that takes our
+    /// stream. False if none does.
+    pub(super) fn negotiated<'m>(&mut self, offer: String, mids: impl Iterator<Item = &'m str>) -> bool {
+        self.offer = offer;
+        self.ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
+        self.video = mids.map(Mid::from).find_map(|mid| self.video_line(mid));
+        if let Some(video) = self.video
+            && let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(video.mid, None)
+        {
+            stream.set_rtx_cache(RESEND_PACKETS, RESEND_AGE, RESEND_RATIO_CAP);
+        }
+        self.video.is_some()
+    }
+
+    /// Whether a datagram is this viewer's.
+    pub(super) fn accepts(&self, input: &Input<'_>) -> bool {
+        self.rtc.accepts(input)
+    }
+
+    /// Still of use. Once false, drop it.
+    pub(super) fn is_alive(&self) -> bool {
+        self.rtc.is_alive()
+    }
+
+    /// Whether it has no picture because it waits for a keyframe.
+    pub(super) fn waits(&self) -> bool {
+        self.picture == Picture::Waiting
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub(super) fn poll_timeout(&self) -> Instant {
+        self.deferred_wish.map_or(self.timeout, |at| at.min(self.timeout))
+    }
+
+    /// Time passes.
+    pub(super) fn handle_timeout(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
+        if self.timeout <= now {
+            self.feed(Input::Timeout(now));
+            let _ = self.drain(now, outlet, happened);
+        }
+        if self.deferred_wish.take_if(|at| *at <= now).is_some() {
+            self.wish(now, happened);
+        }
+    }
+
+    /// A datagram that was found to be this viewer's.
+    pub(super) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        receive: Receive<'_>,
+        outlet: &mut dyn Outlet,
+        happened: &mut Vec<Happened>,
+    ) {
+        self.last_heard = now;
+        if self.remote != Some(receive.source) {
+            self.remote = Some(receive.source);
+            happened.push(Happened::Path(receive.source));
+        }
+        self.feed(Input::Receive(now, receive));
+        let _ = self.drain(now, outlet, happened);
+    }
+
+    /// Sends a frame, whole or not at all as far as it is in our hand.
+    pub(super) fn send_frame(
+        &mut self,
+        now: Instant,
+        frame: &Frame<'_>,
+        rtp_time: u32,
+        payloads: &[Payload],
+        outlet: &mut dyn Outlet,
+        happened: &mut Vec<Happened>,
+    ) {
+        let Some(video) = self.video else { return };
+        match self.picture {
+            Picture::Connecting => return,
+            Picture::Waiting if !frame.keyframe => {
+                self.stats.frames_dropped += 1;
+                return;
+            }
+            Picture::Waiting | Picture::Live => self.picture = Picture::Live,
+        }
+        let captured = now - Micros::of(now).since(frame.captured);
+        let mut extensions = ExtensionValues::default();
+        if let Some(PlayoutDelay { min_ms, max_ms }) = self.playout_delay {
+            extensions.play_delay_min = Some(MediaTime::from_hundredths(u64::from(min_ms) / 10));
+            extensions.play_delay_max = Some(MediaTime::from_hundredths(u64::from(max_ms) / 10));
+        }
+        let mut api = self.rtc.direct_api();
+        let Some(stream) = api.stream_tx_by_mid(video.mid, None) else { return };
+        for payload in payloads {
+            let packet = RtpWrite::new(video.pt, self.next_seq.into(), rtp_time, captured, payload.bytes.clone());
+            stream.write_rtp(packet.marker(payload.marker).ext_vals(extensions.clone()).nackable(true));
+            self.next_seq += 1;
+            self.stats.packets += 1;
+            self.stats.bytes += payload.bytes.len() as u64;
+        }
+        // What was written is sent when time moves, so it moves here and not in the next turn.
+        self.feed(Input::Timeout(now));
+        if let Sent::Blocked { .. } = self.drain(now, outlet, happened) {
+            // The rest of this frame is lost, and what refers to it would be wrong: nothing more until a keyframe.
+            self.stats.frames_dropped += 1;
+            self.picture = Picture::Waiting;
+            happened.push(Happened::Wish(Why::Lost));
+            return;
+        }
+        self.stats.frames += 1;
+        if frame.keyframe {
+            self.stats.keyframes += 1;
+            self.keyframe_sent = Some(now);
+            self.deferred_wish = None;
+        }
+    }
+
+    /// Tells its page something, if it is ours and listens.
+    pub(super) fn say(
+        &mut self,
+        now: Instant,
+        what: &ToPage<'_>,
+        outlet: &mut dyn Outlet,
+        happened: &mut Vec<Happened>,
+    ) {
+        let fast = matches!(what, ToPage::Echo { .. });
+        let Some(id) = (if fast { self.fast } else { self.events }).filter(|_| self.own_page) else { return };
+        let Some(mut channel) = self.rtc.channel(id) else { return };
+        if channel.buffered_amount() > CHANNEL_BACKLOG {
+            return;
+        }
+        what.write(&mut self.scratch);
+        if let Err(error) = channel.write(true, &self.scratch) {
+            log::debug!("viewer {}: channel: {error}", self.stats.session);
+        }
+        // A write is sent when time moves.
+        self.feed(Input::Timeout(now));
+        let _ = self.drain(now, outlet, happened);
+    }
+
+    /// Says goodbye (RTCP BYE, DTLS close_notify). Dead afterwards.
+    pub(super) fn close(&mut self, now: Instant, outlet: &mut dyn Outlet) {
+        if let Err(error) = self.rtc.close() {
+            log::debug!("viewer {}: close: {error}", self.stats.session);
+        }
+        self.feed(Input::Timeout(now));
+        let _ = self.drain(now, outlet, &mut Vec::new());
+        self.rtc.disconnect();
+    }
+
+    /// Counters, and where it stands.
+    pub(super) fn stats(&self, now: Instant) -> ViewerStats {
+        ViewerStats {
+            remote: self.remote.map(|a| a.to_string()),
+            state: match self.picture {
+                Picture::Connecting if self.ice.is_connected() => "securing",
+                Picture::Connecting => "connecting",
+                Picture::Waiting => "waiting",
+                Picture::Live => "live",
+            },
+            age_s: now.saturating_duration_since(self.since).as_secs_f64(),
+            own_page: self.own_page,
+            ..self.stats.clone()
+        }
+    }
+
+    fn feed(&mut self, input: Input<'_>) {
+        // What comes from outside may be wrong in any way; the engine refuses it and goes on.
+        if let Err(error) = self.rtc.handle_input(input) {
+            log::debug!("viewer {}: {error}", self.stats.session);
+        }
+    }
+
+    /// Everything the engine has to say, until it only waits. The datagrams leave in one batch.
+    pub(super) fn drain(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) -> Sent {
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) => {
+                    self.timeout = at;
+                    break;
+                }
+                Ok(Output::Transmit(transmit)) => self.out.push(transmit),
+                Ok(Output::Event(event)) => self.handle_event(now, event, happened),
+                Err(error) => {
+                    log::warn!("viewer {} is given up: {error}", self.stats.session);
+                    self.rtc.disconnect();
+                    break;
+                }
+            }
+        }
+        let sent = if self.out.is_empty() { Sent::All } else { outlet.send(&self.out) };
+        self.out.clear();
+        // An answer owed is a change of its own, so it waits until the engine is drained.
+        if let Some(echoed) = self.echo.take() {
+            self.say(now, &ToPage::Echo { sent: echoed, car: Micros::of(now).0 }, outlet, happened);
+        }
+        sent
+    }
+
+    fn handle_event(&mut self, now: Instant, event: Event, happened: &mut Vec<Happened>) {
+        match event {
+            Event::IceConnectionStateChange(state) => self.ice = state,
+            Event::Connected => {
+                if self.picture == Picture::Connecting {
+                    self.picture = Picture::Waiting;
+                    happened.push(Happened::Wish(Why::Joined));
+                }
+            }
+            Event::KeyframeRequest(request) => {
+                match request.kind {
+                    KeyframeRequestKind::Pli => self.stats.plis += 1,
+                    KeyframeRequestKind::Fir => self.stats.firs += 1,
+                }
+                self.wish(now, happened);
+            }
+            Event::ChannelOpen(id, label) => match label.as_str() {
+                message::FAST => self.fast = Some(id),
+                message::EVENTS => self.events = Some(id),
+                _ => {}
+            },
+            Event::ChannelClose(id) => {
+                self.fast.take_if(|c| *c == id);
+                self.events.take_if(|c| *c == id);
+            }
+            Event::ChannelData(data) if self.own_page => match FromPage::parse(&data.data) {
+                Some(FromPage::Hello { build }) => {
+                    self.hello = Some(build);
+                    happened.push(Happened::Hello);
+                }
+                Some(FromPage::Heartbeat { sent }) => self.echo = Some(sent),
+                Some(FromPage::KeyframeWish) => self.wish(now, happened),
+                None => happened.push(Happened::Unknown),
+            },
+            Event::ChannelData(_) => happened.push(Happened::Unknown),
+            Event::PeerStats(stats) => {
+                self.stats.rtt_ms = stats
+                    .rtt
+                    .or(stats.selected_candidate_pair.and_then(|p| p.current_round_trip_time))
+                    .map(|rtt| rtt.as_secs_f64() * 1e3);
+                self.stats.loss = stats.egress_loss_fraction.or(self.stats.loss);
+            }
+            Event::MediaEgressStats(stats) => {
+                self.stats.nacks = stats.nacks;
+                self.stats.loss = stats.loss.or(self.stats.loss);
+            }
+            _ => {}
+        }
+    }
+
+    fn wish(&mut self, now: Instant, happened: &mut Vec<Happened>) {
+        if self.keyframe_sent.is_some_and(|at| now < at + CROSSED) {
+            return;
+        }
+        match self.wished.map(|at| at + WISH_SPACING) {
+            Some(next) if now < next => self.deferred_wish = Some(next),
+            _ => {
+                self.wished = Some(now);
+                happened.push(Happened::Wish(Why::Lost));
+            }
+        }
+    }
+
+    /// The payload type both sides agreed on, if they did and the viewer wants to receive.
+    fn video_line(&self, mid: Mid) -> Option<Video> {
+        let media = self.rtc.media(mid).filter(|m| m.direction().is_sending() && !m.disabled())?;
+        let param = self.rtc.codec_config().find(|p| media.remote_pts().contains(&p.pt()))?;
+        Some(Video { mid, pt: param.pt() })
+    }
+}

@@ -1,0 +1,213 @@
+//! EDGE: tiny_http in threads of its own, behind the gate. One thread takes requests: it answers what needs no loop
+//! and hands the rest over; a second one (`desk`) gives the loop's replies to the waiting clients. Neither holds
+//! anything of the loop, and the loop waits for neither. What requests mean is decided in `whep`, `origin`, `page`.
+
+mod desk;
+
+use std::io::{self, Read};
+use std::mem::ManuallyDrop;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::answer::Answer;
+use super::gate::{BODY_MAX, ENTRANCE_FIELD, Entrance, PEER_FIELD};
+use super::origin::Origins;
+use super::whep::{self, Asked, Outcome};
+use super::{Options, Reply, Request, Ticket, page, secret};
+use desk::{Desk, lock, respond};
+
+/// Pause before another try when the server behind the gate cannot be started again.
+const RESTART_AFTER: Duration = Duration::from_millis(100);
+
+/// Never dropped: `Drop for tiny_http::Server` panics where its socket has no path (0.12). [`close`] ends it.
+type Server = ManuallyDrop<tiny_http::Server>;
+
+/// Dropping it ends the server: its threads leave one by one, and nothing waits for them.
+pub(super) struct Handle {
+    inner: Arc<Inner>,
+}
+
+/// What start, stop and restart share.
+struct Inner {
+    stop: AtomicBool,
+    /// A duplicate of the socket that tiny_http accepts on; `None` between its end and its next start.
+    listener: Mutex<Option<UnixListener>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.inner.stop.store(true, Ordering::Release);
+        if let Some(listener) = &*lock(&self.inner.listener) {
+            close(listener);
+        }
+    }
+}
+
+/// Wakes the thread that accepts on this socket, for good: shutdown(2) works on every duplicate of it.
+fn close(listener: &UnixListener) {
+    // It fails only where there is nothing to shut down any more.
+    let _ = socket2::SockRef::from(listener).shutdown(std::net::Shutdown::Both);
+}
+
+/// Starts the server and the desk.
+///
+/// # Errors
+/// When the kernel gives no socket or no thread, as a sentence.
+pub(super) fn start(
+    options: Options,
+    entrance: Arc<Entrance>,
+    to_loop: Sender<(Ticket, Request)>,
+    from_loop: Receiver<(Ticket, Reply)>,
+    waker: Arc<mio::Waker>,
+) -> io::Result<Handle> {
+    let inner = Arc::new(Inner { stop: AtomicBool::new(false), listener: Mutex::new(None) });
+    let server = listen(&entrance, &inner)
+        .map_err(|e| io::Error::new(e.kind(), format!("cannot start the HTTP server behind the gate: {e}")))?;
+    let handle = Handle { inner: Arc::clone(&inner) };
+    let desk = Desk::default();
+    let replies = desk.clone();
+    thread::Builder::new().name("replies".to_owned()).spawn(move || replies.deliver(&from_loop))?;
+    let origins = Origins::new(&hostname(), &options.allow_origin);
+    let reception = Reception { options, origins, entrance, to_loop, waker, desk, inner };
+    thread::Builder::new().name("requests".to_owned()).spawn(move || reception.run(server))?;
+    Ok(handle)
+}
+
+/// Opens the inner socket and starts tiny_http on it.
+fn listen(entrance: &Entrance, inner: &Inner) -> io::Result<Server> {
+    let listener = UnixListener::bind_addr(&entrance.address)?;
+    let duplicate = listener.try_clone()?;
+    let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
+    let mut shared = lock(&inner.listener);
+    if inner.stop.load(Ordering::Acquire) {
+        close(&duplicate);
+    }
+    *shared = Some(duplicate);
+    Ok(ManuallyDrop::new(server))
+}
+
+/// This machine's name; empty where it cannot be had, which matches no Host.
+fn hostname() -> String {
+    let mut name = [0_u8; 65];
+    // SAFETY: the buffer is writable for its whole length; HOST_NAME_MAX is 64, and the last byte stays zero.
+    if unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) } != 0 {
+        return String::new();
+    }
+    name.split(|byte| *byte == 0).next().map(String::from_utf8_lossy).unwrap_or_default().into_owned()
+}
+
+/// Takes requests.
+struct Reception {
+    options: Options,
+    origins: Origins,
+    entrance: Arc<Entrance>,
+    to_loop: Sender<(Ticket, Request)>,
+    waker: Arc<mio::Waker>,
+    desk: Desk,
+    inner: Arc<Inner>,
+}
+
+/// The fields of an answer that depend on who asked.
+type Cors = Vec<(&'static str, String)>;
+
+impl Reception {
+    fn run(self, mut server: Server) {
+        loop {
+            match server.recv() {
+                Ok(request) => self.take(request),
+                Err(_) if self.inner.stop.load(Ordering::Acquire) => return,
+                // Its accept loop has ended for good: for want of a descriptor, if the gate's look ahead was wrong.
+                Err(e) => {
+                    log::warn!("the HTTP server behind the gate has ended ({e}); starting it again");
+                    match self.restart() {
+                        Some(again) => server = again,
+                        None => return,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Opens the inner socket again, under its old name; `None` when the program stops meanwhile.
+    fn restart(&self) -> Option<Server> {
+        // The name is free when the last duplicate is closed.
+        *lock(&self.inner.listener) = None;
+        while !self.inner.stop.load(Ordering::Acquire) {
+            match listen(&self.entrance, &self.inner) {
+                Ok(server) => return Some(server),
+                Err(e) => log::debug!("cannot start the HTTP server behind the gate: {e}; trying again"),
+            }
+            thread::sleep(RESTART_AFTER);
+        }
+        None
+    }
+
+    fn take(&self, mut request: tiny_http::Request) {
+        if !field(&request, ENTRANCE_FIELD).is_some_and(|word| secret::equal(word, &self.entrance.word)) {
+            log::warn!("a program on this machine tried to reach the HTTP server past the gate; refused");
+            return respond(request, Answer::sentence(403, "This socket is not for you; use the public address."));
+        }
+        let Some(peer) = field(&request, PEER_FIELD).and_then(|peer| peer.parse().ok()) else {
+            return respond(request, Answer::sentence(400, "The gate sent no peer address."));
+        };
+        let mut body = Vec::new();
+        // The gate has the whole body, so this waits for nobody; the limit is the gate's, too.
+        if let Err(e) = request.as_reader().take(BODY_MAX as u64).read_to_end(&mut body) {
+            return respond(request, Answer::sentence(400, &format!("The body could not be read: {e}.")));
+        }
+        let (outcome, cors) = self.decide(&request, &body, peer);
+        match outcome {
+            Outcome::Answer(mut answer) => {
+                answer.headers.extend(cors);
+                respond(request, answer);
+            }
+            Outcome::Ask(question) => {
+                let ticket = self.desk.leave(request, cors);
+                if self.to_loop.send((ticket, question)).is_err() || self.waker.wake().is_err() {
+                    self.desk.give_up(ticket);
+                }
+            }
+        }
+    }
+
+    fn decide(&self, request: &tiny_http::Request, body: &[u8], peer: SocketAddr) -> (Outcome, Cors) {
+        let path = request.url().split('?').next().unwrap_or_default();
+        let asked = Asked {
+            method: request.method().as_str(),
+            path,
+            host: field(request, "Host").unwrap_or_default(),
+            origin: field(request, "Origin"),
+            content_type: field(request, "Content-Type"),
+            if_match: field(request, "If-Match"),
+            authorization: field(request, "Authorization"),
+            page: field(request, "X-Windshield-Page") == Some("1"),
+            peer,
+            body,
+        };
+        if let Err(sentence) = self.origins.check_host(asked.host) {
+            return (Outcome::Answer(Answer::sentence(421, &sentence)), Vec::new());
+        }
+        if whep::is_for_us(path) {
+            let sender = self.origins.sender(asked.host, asked.origin);
+            let outcome = whep::handle(&asked, sender, self.options.token.as_deref());
+            return (outcome, whep::cors(&asked, &self.origins));
+        }
+        let outcome = match (path, asked.method) {
+            ("/stats", "GET" | "HEAD") => Outcome::Ask(Request::Stats),
+            ("/healthz", "GET" | "HEAD") => Outcome::Answer(Answer::of(200, "text/plain; charset=utf-8", "ok\n")),
+            _ => Outcome::Answer(page::serve(asked.method, path, self.options.static_dir.as_deref())),
+        };
+        let cors = if path == "/stats" { whep::cors(&asked, &self.origins) } else { Vec::new() };
+        (outcome, cors)
+    }
+}
+
+/// The value of a field; the gate sees to it that there is one at most.
+fn field<'a>(request: &'a tiny_http::Request, name: &'static str) -> Option<&'a str> {
+    request.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
+}

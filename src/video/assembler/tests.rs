@@ -1,0 +1,1 @@
+//! The rule under writers of every manner, in virtual time.

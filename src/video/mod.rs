@@ -1,0 +1,237 @@
+//! Pictures in: every source of H.264 behind one seam. `run` opens a [`Source`], feeds it readiness and time, takes its
+//! frames by [`Source::lend`] and hands it the link's orders. Never sees a socket or a viewer.
+//!
+//! A frame is lent to a closure and belongs to the source again when the closure returns; that is how a camera's mapped
+//! buffers will pass without a copy. A source that fails while running is in a state with a sentence, never an error.
+
+mod access_unit;
+mod assembler;
+mod backoff;
+mod choice;
+pub mod clip;
+#[cfg(feature = "demo")]
+pub mod demo;
+mod group;
+mod input;
+mod parameter_sets;
+pub mod pipe;
+mod queue;
+mod ticker;
+mod trouble;
+mod trust;
+mod window;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mio::{Registry, Token, Waker};
+
+pub use self::choice::{Choice, Size};
+use crate::frame::{Bitrate, Frame, Obeyed, Order};
+use crate::message::Severity;
+use crate::trace::SourceStats;
+
+/// What was asked of the source. `size`, `fps` and `bitrate` bind the demo scene; a clip takes `fps`; a pipe brings what it
+/// brings.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which source.
+    pub choice: Choice,
+    /// Pixels.
+    pub size: Size,
+    /// Frames per second.
+    pub fps: u32,
+    /// Bits per second of the encoder.
+    pub bitrate: Bitrate,
+}
+
+/// What a source needs of the loop to wake it.
+#[derive(Debug)]
+pub struct Wakeup<'a> {
+    /// Where it registers its descriptors.
+    pub registry: &'a Registry,
+    /// With this token.
+    pub token: Token,
+    /// For sources that live in a thread of their own.
+    pub waker: Arc<Waker>,
+}
+
+/// Where pictures come from.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Source {
+    /// A file.
+    Clip(clip::Clip),
+    /// Standard input or a program.
+    Pipe(pipe::Pipe),
+    #[cfg(feature = "demo")]
+    /// The drawn scene.
+    Demo {
+        /// The scene and its encoder.
+        scene: demo::Demo,
+        /// Why this source and not another.
+        why: &'static str,
+        /// See [`Source::describe`].
+        about: String,
+    },
+}
+
+/// The same call for whichever source it is.
+macro_rules! each {
+    ($source:expr, $one:ident => $call:expr) => {
+        match $source {
+            Self::Clip($one) => $call,
+            Self::Pipe($one) => $call,
+            #[cfg(feature = "demo")]
+            Self::Demo { scene: $one, .. } => $call,
+        }
+    };
+}
+
+impl Source {
+    /// Opens what was chosen.
+    ///
+    /// # Errors
+    /// A sentence, and only for what a restart cannot mend: a clip that is missing, empty or no H.264, standard input that
+    /// is no stream, a demo that is not compiled in. A program that cannot be run or dies is a state.
+    pub fn open(options: &Options, wakeup: Wakeup<'_>, now: Instant) -> io::Result<Self> {
+        match &options.choice {
+            Choice::Clip(path) => Ok(Self::Clip(clip::Clip::open(path, options.fps, &wakeup, now)?)),
+            Choice::Stdin => Ok(Self::Pipe(pipe::Pipe::stdin(&wakeup, now)?)),
+            Choice::Command(command) => Ok(Self::Pipe(pipe::Pipe::command(command, &wakeup, now)?)),
+            Choice::Auto => Self::open_demo(options, wakeup, "no camera support in this version yet"),
+            Choice::Demo => Self::open_demo(options, wakeup, "asked for by --source demo"),
+        }
+    }
+
+    #[cfg(feature = "demo")]
+    fn open_demo(options: &Options, wakeup: Wakeup<'_>, why: &'static str) -> io::Result<Self> {
+        let Options { size, fps, bitrate, .. } = *options;
+        let scene = demo::Demo::open(size, fps, bitrate, wakeup.waker)?;
+        let about = format!("the demo scene, {size} at {fps} fps, {} ({why})", Rate(bitrate));
+        Ok(Self::Demo { scene, why, about })
+    }
+
+    #[cfg(not(feature = "demo"))]
+    fn open_demo(options: &Options, _: Wakeup<'_>, why: &'static str) -> io::Result<Self> {
+        let sentence = match options.choice {
+            Choice::Demo => "the demo scene is not compiled into this program (cargo feature \"demo\")".to_owned(),
+            _ => {
+                format!("no source for pictures: {why}, and the demo scene is not compiled in (cargo feature \"demo\")")
+            }
+        };
+        let way_out =
+            "give it a camera program with --source pipe:COMMAND, or a recording with --source clip:FILE.h264";
+        Err(io::Error::new(io::ErrorKind::Unsupported, format!("{sentence}; {way_out}")))
+    }
+
+    /// Its descriptor or the waker fired, or [`more`](Self::more) said so: takes in what is there, without blocking, up to
+    /// a batch limit.
+    pub fn handle_ready(&mut self, now: Instant) {
+        each!(self, one => one.handle_ready(now));
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self {
+            Self::Clip(_) => {}
+            Self::Pipe(pipe) => pipe.handle_timeout(now),
+            #[cfg(feature = "demo")]
+            Self::Demo { .. } => {}
+        }
+    }
+
+    /// When it wants [`handle_timeout`](Self::handle_timeout) to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::Clip(_) => None,
+            Self::Pipe(pipe) => pipe.poll_timeout(),
+            #[cfg(feature = "demo")]
+            Self::Demo { .. } => None,
+        }
+    }
+
+    /// Lends the next frame if one is whole; false if there is none now. May be called again at once.
+    pub fn lend(&mut self, now: Instant, take: &mut dyn FnMut(Frame<'_>)) -> bool {
+        each!(self, one => one.lend(now, take))
+    }
+
+    /// There is more to take in although no event will say so: call [`handle_ready`](Self::handle_ready) in the next turn
+    /// without waiting.
+    pub fn more(&self) -> bool {
+        each!(self, one => one.more())
+    }
+
+    /// Carries out an order of the link, or says that it cannot.
+    pub fn order(&mut self, now: Instant, order: Order) -> Obeyed {
+        each!(self, one => one.order(now, order))
+    }
+
+    /// What a person should know, e.g. "the camera program ended (exit status 1); starting it again in 2 s". None when
+    /// all is well.
+    pub fn notice(&self) -> Option<(Severity, &str)> {
+        each!(self, one => one.notice())
+    }
+
+    /// Counters and state; everything but `profile_level_id`.
+    pub fn stats(&self) -> SourceStats {
+        match self {
+            Self::Clip(clip) => clip.stats(),
+            Self::Pipe(pipe) => pipe.stats(),
+            #[cfg(feature = "demo")]
+            Self::Demo { scene, why, .. } => SourceStats { why: (*why).to_owned(), ..scene.stats() },
+        }
+    }
+
+    /// One line for the log and the banner: which source, and why this one.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Clip(clip) => clip.describe(),
+            Self::Pipe(pipe) => pipe.describe(),
+            #[cfg(feature = "demo")]
+            Self::Demo { about, .. } => about.clone(),
+        }
+    }
+
+    /// Ends what it started (a program with all its children, a thread). Called once, at exit; takes half a second at
+    /// most.
+    pub fn close(&mut self) {
+        each!(self, one => one.close());
+    }
+}
+
+/// A bit rate as people say it.
+#[cfg(feature = "demo")]
+struct Rate(Bitrate);
+
+#[cfg(feature = "demo")]
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.0 {
+            rate if rate >= 1_000_000 => write!(f, "{} Mbit/s", f64::from(rate) / 1e6),
+            rate => write!(f, "{} kbit/s", f64::from(rate) / 1e3),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[cfg(not(feature = "demo"))]
+    #[test]
+    fn without_a_camera_and_a_demo_the_refusal_says_what_to_do() {
+        let poll = mio::Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(1)).unwrap());
+        for choice in [Choice::Auto, Choice::Demo] {
+            let waker = Arc::clone(&waker);
+            let size = Size { width: 640, height: 480 };
+            let options = Options { choice, size, fps: 30, bitrate: Bitrate(2_000_000) };
+            let wakeup = Wakeup { registry: poll.registry(), token: Token(0), waker };
+            let sentence = Source::open(&options, wakeup, Instant::now()).unwrap_err().to_string();
+            assert!(sentence.contains("--source pipe:COMMAND"), "{sentence}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The socket's promises on networks that loopback is not: no room, a path with a small MTU, no route.
+//!
+//! Each test runs itself once more in a network namespace of its own (needs `unshare` and `ip`, not root, where the
+//! kernel lets users have namespaces). Where there are none it says so and passes; `refusal.rs` tests the decisions.
+#![allow(clippy::unwrap_used)]
+
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use mio::{Poll, Token};
+use str0m::net::{Protocol, Transmit};
+use windshield::link::outlet::{Outlet, Sent};
+use windshield::link::udp::Udp;
+
+const INSIDE: &str = "WINDSHIELD_TEST_INSIDE_NAMESPACE";
+
+/// Runs test `name` again in a namespace where `network` was set up; `then` is what it does there.
+fn within(network: &str, name: &str, then: fn()) {
+    if std::env::var_os(INSIDE).is_some() {
+        return then();
+    }
+    let namespace = |script: &str| -> std::io::Result<Output> {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--net", "sh", "-c", script]).arg(std::env::current_exe().unwrap());
+        command.env(INSIDE, "1").output()
+    };
+    match namespace(network) {
+        Ok(made) if made.status.success() => {}
+        refused => return println!("skipped: no network namespaces here: {refused:?}"),
+    }
+    let ran = namespace(&format!("{network} && exec \"$0\" --exact {name} --nocapture")).unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+fn car() -> Udp {
+    Udp::bind(0, Poll::new().unwrap().registry(), Token(0)).unwrap()
+}
+
+fn datagram(car: &Udp, source: &str, destination: SocketAddr, length: usize, mark: u8) -> Transmit {
+    let source = SocketAddr::new(source.parse().unwrap(), car.port());
+    Transmit { proto: Protocol::Udp, source, destination, contents: vec![mark; length].into() }
+}
+
+/// Packets wait for a neighbour that does not answer, and waiting packets fill the send buffer.
+#[test]
+fn a_full_socket_stops_the_batch_and_says_how_far_it_came() {
+    within(
+        "ip link add near type veth peer name far && ip link set near up && ip link set far up \
+         && ip address add 10.9.0.1/24 dev near",
+        "a_full_socket_stops_the_batch_and_says_how_far_it_came",
+        || {
+            let mut car = car();
+            socket2::SockRef::from(&car).set_send_buffer_size(1).unwrap(); // the kernel takes its least, 4.5 kB
+            let to = "10.9.0.2:9".parse().unwrap();
+            // Lengths that make pairs: a hundred datagrams are fifty messages.
+            let batch: Vec<_> =
+                (0..100).map(|n| datagram(&car, "10.9.0.1", to, 1000 + usize::from(n) % 2, n)).collect();
+            let Sent::Blocked { accepted } = car.outbox.send(&batch) else { panic!("not blocked: {:?}", car.sent()) };
+            assert!((1..20).contains(&accepted), "{accepted} accepted");
+            let counters = car.sent();
+            assert_eq!((counters.datagrams_out, counters.blocked, counters.send_errors), (accepted as u64, 1, 0));
+            assert_eq!(car.outbox.send(&batch), Sent::Blocked { accepted: 0 }, "it stays full");
+
+            let answer = "neighbour replace 10.9.0.2 lladdr 02:00:00:00:00:02 dev near";
+            assert!(Command::new("ip").args(answer.split(' ')).status().unwrap().success());
+            assert_eq!(car.outbox.send(&batch[accepted..]), Sent::All, "room again: the rest goes");
+            assert_eq!(car.sent().datagrams_out, 100);
+        },
+    );
+}
+
+/// A VPN inside a modem's tunnel: a segment does not fit the MTU, where a plain datagram is fragmented.
+#[test]
+fn a_path_with_a_small_mtu_still_gets_every_datagram() {
+    within("ip link set lo up mtu 600", "a_path_with_a_small_mtu_still_gets_every_datagram", || {
+        let mut car = car();
+        let viewer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        viewer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let to = viewer.local_addr().unwrap();
+        for calls in [2, 1] {
+            let before = car.sent().send_calls;
+            let batch: Vec<_> = (0..20).map(|n| datagram(&car, "127.0.0.2", to, 1100, n)).collect();
+            assert_eq!(car.outbox.send(&batch), Sent::All);
+            assert_eq!(car.sent().send_calls - before, calls, "one refusal, then remembered");
+            for n in 0..20 {
+                let mut room = [0; 2000];
+                assert_eq!(viewer.recv_from(&mut room).unwrap(), (1100, batch[0].source));
+                assert_eq!(room[..1100], [n; 1100]);
+            }
+        }
+        assert_eq!(car.sent().send_errors, 0);
+    });
+}
+
+#[test]
+fn a_viewer_without_a_route_costs_the_others_nothing() {
+    within("ip link set lo up", "a_viewer_without_a_route_costs_the_others_nothing", || {
+        let mut car = car();
+        let viewer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        viewer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let (here, nowhere) = (viewer.local_addr().unwrap(), "198.51.100.7:9".parse().unwrap());
+        let batch: Vec<_> = (0..30)
+            .map(|n| match n {
+                10..20 => datagram(&car, "0.0.0.0", nowhere, 500, n),
+                _ => datagram(&car, "127.0.0.1", here, 500, n),
+            })
+            .collect();
+        assert_eq!(car.outbox.send(&batch), Sent::All);
+        for n in (0..10).chain(20..30) {
+            let mut room = [0; 500];
+            assert_eq!(viewer.recv(&mut room).unwrap(), 500);
+            assert_eq!(room, [n; 500]);
+        }
+        let counters = car.sent();
+        assert_eq!((counters.datagrams_out, counters.send_errors, counters.blocked), (20, 10, 0));
+        assert_eq!(counters.send_calls, 3, "up to the refusal, the refusal, the rest");
+    });
+}
