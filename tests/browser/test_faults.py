@@ -1,5 +1,7 @@
 """What goes wrong on the way: programs that die, stop or speak nonsense; networks that do. A sentence, and the picture."""
 
+import concurrent.futures
+import contextlib
 import os
 import random
 import signal
@@ -26,7 +28,13 @@ def camera(tmp_path, clip):
 
 
 def camera_pids(car):
-    return [pid for pid in car.processes() if b"camera.py" in open(f"/proc/{pid}/cmdline", "rb").read()]
+    """Pids of that program now (the car itself has its name among its arguments)."""
+    found = []
+    for pid in car.processes():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as arguments:
+            if pid != car.process.pid and b"camera.py" in arguments.read():
+                found.append(pid)
+    return found
 
 
 def test_the_server_comes_back_and_so_does_the_picture(car, watch):
@@ -98,7 +106,7 @@ def test_a_page_without_the_token_says_so_and_with_it_gets_the_picture(car, watc
 
 
 def test_a_camera_that_stops_is_called_frozen_and_its_return_is_seen(car, watch, clip, tmp_path):
-    one = car("--source", camera(tmp_path, clip("short.h264")))
+    one = car("--source", camera(tmp_path, clip("road_320x240_30.h264")))
     page = watch(one.url)
     page.wait_decoded(10)
     (pid,) = camera_pids(one)
@@ -116,7 +124,7 @@ def test_a_camera_that_stops_is_called_frozen_and_its_return_is_seen(car, watch,
 
 
 def test_a_camera_that_dies_is_started_again_and_the_page_says_so(car, watch, clip, tmp_path):
-    one = car("--source", camera(tmp_path, clip("short.h264")))
+    one = car("--source", camera(tmp_path, clip("road_320x240_30.h264")))
     page = watch(one.url)
     page.wait_decoded(10)
     (pid,) = camera_pids(one)
@@ -148,11 +156,12 @@ def test_a_camera_that_sends_nothing_is_waited_for_in_words(car, watch):
 
 
 def test_a_camera_that_floods_neither_stops_the_program_nor_swells_it(car, watch, clip):
-    path = clip("short.h264")
+    path = clip("road_320x240_30.h264")
     one = car("--source", f"pipe:while :; do cat {path}; done")
-    watch(one.url)
-    frames = one.stats()["source"]["frames"]
-    one.wait_source(lambda s: s["frames"] > frames + 2000, "it takes what comes")
+    page = watch(one.url)
+    one.wait_source(lambda s: s["frames"] + s["dropped"] > 20_000, "it takes what comes")
+    page.wait_said("pictures piled up")
+    page.wait_shown(10)
     assert one.healthy()
     status = open(f"/proc/{one.process.pid}/status").read()
     peak = int(status.split("VmHWM:")[1].split()[0])
@@ -217,8 +226,6 @@ def test_fifty_joiners_who_vanish_disturb_no_picture(car, watch):
     one = car("--source", "demo", "--max-viewers", 60)
     page = watch(one.url)
     page.wait_decoded(10)
-    import concurrent.futures
-
     def join(_):
         headers = {"Content-Type": "application/sdp"}
         return one.request("POST", "/whep", content=offer(), headers=headers).status_code
@@ -234,7 +241,7 @@ def test_fifty_joiners_who_vanish_disturb_no_picture(car, watch):
 
 @pytest.mark.parametrize("what", ["missing", "empty", "not H.264", "truncated"])
 def test_a_clip_that_is_none_ends_with_a_sentence_and_one_that_is_cut_plays(binary, outputs, clip, tmp_path, what):
-    whole = clip("short.h264").read_bytes()
+    whole = clip("road_320x240_30.h264").read_bytes()
     content = {"empty": b"", "not H.264": b"\x89PNG\r\n" * 1000, "truncated": whole[: len(whole) - 100]}.get(what)
     path = tmp_path / "clip.h264"
     if content is not None:

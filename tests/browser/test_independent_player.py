@@ -22,7 +22,7 @@ def test_another_player_gets_the_demo(car):
 
 
 def test_another_player_gets_a_clip(car, clip):
-    one = car("--source", f"clip:{clip('short.h264')}")
+    one = car("--source", f"clip:{clip('road_320x240_30.h264')}")
     with Player(one.url) as player:
         player.play()
         assert all(seen is not None for seen in player.frames(30))

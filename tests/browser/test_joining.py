@@ -27,7 +27,7 @@ def test_who_joins_the_demo_in_mid_stream_gets_a_keyframe_at_once(car, watch):
 
 def test_who_joins_a_clip_in_mid_stream_is_told_why_he_waits_and_gets_the_next_keyframe(car, watch, clip, tmp_path):
     """A pipe under the test's hand: the keyframe comes only when the page has said that it waits for one."""
-    units = access_units(clip("short.h264").read_bytes())
+    units = access_units(clip("road_320x240_30.h264").read_bytes())
     fifo = tmp_path / "camera"
     os.mkfifo(fifo)
     one = car("--source", f"pipe:cat {fifo}")
@@ -48,7 +48,7 @@ def test_who_joins_a_clip_in_mid_stream_is_told_why_he_waits_and_gets_the_next_k
 
 
 def test_a_clip_shows_the_next_keyframe_to_who_comes_late(car, watch, clip):
-    one = car("--source", f"clip:{clip('short.h264')}")
+    one = car("--source", f"clip:{clip('road_320x240_30.h264')}")
     watch(one.url).wait_decoded(20)
     second = watch(one.url)
     frames = second.wait_decoded(20)
@@ -67,6 +67,7 @@ def test_five_viewers_at_once_all_see_every_frame(car, watch):
     for page in pages:
         page.wait_decoded(30)
     for number, page in enumerate(pages):
+        print(number, page.rtc(), one.viewers())
         assert_consecutive(page.frames(), f"viewer {number}")
         assert page.rtc()["packetsLost"] == 0
     # One stream for all: the same frames, not five encoders.

@@ -53,15 +53,22 @@ def test_an_offer_is_answered_with_the_profile_of_the_real_stream(demo):
 
 
 def test_trickle_is_taken_with_204(demo):
-    session = post(demo).headers["location"]
-    reply = demo.request("PATCH", session, content=fragment(), headers=FRAGMENT)
+    """RFC 9725 section 4.3.1, which the draft follows: PATCH carries the tag of the session as it is known."""
+    created = post(demo)
+    session, known = created.headers["location"], {**FRAGMENT, "If-Match": created.headers["etag"]}
+    reply = demo.request("PATCH", session, content=fragment(), headers=known)
     assert reply.status_code == 204, reply.text
+    assert not reply.content
+    assert demo.request("PATCH", session, content=fragment(), headers=FRAGMENT).status_code == 428
+    wrong = {**FRAGMENT, "If-Match": '"another"'}
+    assert demo.request("PATCH", session, content=fragment(), headers=wrong).status_code == 412
 
 
 def test_hidden_host_candidates_are_taken(demo):
-    session = post(demo).headers["location"]
+    created = post(demo)
+    session, known = created.headers["location"], {**FRAGMENT, "If-Match": created.headers["etag"]}
     hidden = "candidate:1 1 udp 2113937151 0f2c1a52-3f0b-4a57-9e1f-9a5c3e7b1d11.local 50000 typ host"
-    assert demo.request("PATCH", session, content=fragment(candidate=hidden), headers=FRAGMENT).status_code == 204
+    assert demo.request("PATCH", session, content=fragment(candidate=hidden), headers=known).status_code == 204
 
 
 def test_ice_restart_gives_new_credentials_and_a_new_etag(demo):
@@ -90,9 +97,10 @@ def test_restart_without_if_match_is_428_and_with_a_wrong_one_412(demo):
 
 
 def test_patch_of_another_kind_is_415_and_nonsense_is_400(demo):
-    session = post(demo).headers["location"]
-    assert demo.request("PATCH", session, content=fragment(), headers=SDP).status_code == 415
-    assert demo.request("PATCH", session, content="hello\r\n", headers=FRAGMENT).status_code in (400, 422)
+    created = post(demo)
+    session, tag = created.headers["location"], {"If-Match": created.headers["etag"]}
+    assert demo.request("PATCH", session, content=fragment(), headers={**SDP, **tag}).status_code == 415
+    assert demo.request("PATCH", session, content="hello\r\n", headers={**FRAGMENT, **tag}).status_code in (400, 422)
 
 
 def test_delete_ends_the_session_at_once(demo):
@@ -112,14 +120,18 @@ def test_sessions_that_never_were_are_404(demo):
     assert len(demo.viewers()) == 1
 
 
-def test_reserved_methods_are_405_with_allow(demo):
+def test_get_has_no_content_and_what_makes_no_sense_is_405_with_allow(demo):
     session = post(demo).headers["location"]
-    for method in ("GET", "HEAD", "PUT"):
+    for path in ("/whep", session):
+        for method in ("GET", "HEAD"):
+            reply = demo.request(method, path)
+            assert (reply.status_code, reply.content) == (204, b""), f"{method} {path}"
+    for method in ("PUT", "PATCH", "DELETE"):
         reply = demo.request(method, "/whep")
         assert reply.status_code == 405, f"{method} /whep"
         assert "POST" in reply.headers["allow"]
-    for method in ("GET", "HEAD", "POST", "PUT"):
-        reply = demo.request(method, session, content=b"" if method in ("POST", "PUT") else None)
+    for method in ("POST", "PUT"):
+        reply = demo.request(method, session, content=b"")
         assert reply.status_code == 405, f"{method} of a session"
         assert "DELETE" in reply.headers["allow"] and "PATCH" in reply.headers["allow"]
 
@@ -201,10 +213,10 @@ def test_the_token_guards_every_door(car):
     key = {"Authorization": "Bearer s3cret"}
     created = post(one, **key)
     assert created.status_code == 201
-    session = created.headers["location"]
+    session, known = created.headers["location"], {**FRAGMENT, "If-Match": created.headers["etag"]}
     assert one.request("DELETE", session).status_code == 401
-    assert one.request("PATCH", session, content=fragment(), headers=FRAGMENT).status_code == 401
-    assert one.request("PATCH", session, content=fragment(), headers={**FRAGMENT, **key}).status_code == 204
+    assert one.request("PATCH", session, content=fragment(), headers=known).status_code == 401
+    assert one.request("PATCH", session, content=fragment(), headers={**known, **key}).status_code == 204
     assert one.request("DELETE", session, headers=key).status_code == 200
     assert one.request("OPTIONS", "/whep").status_code in (200, 204), "a preflight carries no token"
     assert "s3cret" not in one.log()
