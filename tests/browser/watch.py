@@ -79,6 +79,18 @@ class Watch:
     def frames(self, which="decoded"):
         return self.page.evaluate(f"window.recorder.{which}")
 
+    def assert_nothing_missing(self):
+        """Every frame from the first to the last one seen has come, one after the other. A gap in what the track gave
+        out counts only if the browser cannot account for it: on a busy machine it drops whole frames by itself."""
+        frames = self.frames()
+        assert_in_order(frames)
+        numbers = [frame["frame"] for frame in frames]
+        gaps = numbers[-1] - numbers[0] + 1 - len(numbers)
+        if gaps:
+            rtc = self.rtc()
+            own = rtc["framesDropped"] + rtc["framesDecoded"] - len(frames)
+            assert rtc["packetsLost"] == 0 and gaps <= own, f"{gaps} missing of {numbers}: {rtc}"
+
     # --- words --------------------------------------------------------------------------------------------------------
 
     def stats(self):
