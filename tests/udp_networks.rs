@@ -4,11 +4,11 @@
 //! kernel lets users have namespaces). Where there are none it says so and passes; `refusal.rs` tests the decisions.
 #![allow(clippy::unwrap_used)]
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, SocketAddrV6, UdpSocket};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use mio::{Poll, Token};
+use mio::{Events, Poll, Token};
 use str0m::net::{Protocol, Transmit};
 use windshield::link::outlet::{Outlet, Sent};
 use windshield::link::udp::Udp;
@@ -117,4 +117,45 @@ fn a_viewer_without_a_route_costs_the_others_nothing() {
         assert_eq!((counters.datagrams_out, counters.send_errors, counters.blocked), (20, 10, 0));
         assert_eq!(counters.send_calls, 3, "up to the refusal, the refusal, the rest");
     });
+}
+
+#[test]
+fn a_link_local_viewer_is_answered_on_its_own_interface() {
+    within(
+        "ip link add near type veth peer name far && ip link set near up && ip link set far up \
+         && ip address add fe80::5/64 dev near nodad && ip address add fe80::6/64 dev far nodad",
+        "a_link_local_viewer_is_answered_on_its_own_interface",
+        || {
+            // SAFETY: the names are strings that end in zero.
+            let index = |name: &std::ffi::CStr| unsafe { libc::if_nametoindex(name.as_ptr()) };
+            let (near, far) = (index(c"near"), index(c"far"));
+            let mut poll = Poll::new().unwrap();
+            let mut car = Udp::bind(0, poll.registry(), Token(0)).unwrap();
+            let address = |text: &str, port, scope| SocketAddrV6::new(text.parse().unwrap(), port, 0, scope);
+            let viewer = UdpSocket::bind(address("fe80::6", 0, far)).unwrap();
+            viewer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            viewer.send_to(b"hello", address("fe80::5", car.port(), far)).unwrap();
+
+            poll.poll(&mut Events::with_capacity(4), Some(Duration::from_secs(20))).unwrap();
+            let mut came = None;
+            car.inbox.receive(9, &mut |datagram| came = Some((datagram.source, datagram.destination)));
+            let port = viewer.local_addr().unwrap().port();
+            let (source, destination) = came.unwrap();
+            assert_eq!(source, address("fe80::6", port, near).into());
+            assert_eq!(destination, address("fe80::5", car.port(), near).into());
+
+            let answer = [1, 2].map(|mark| Transmit {
+                proto: Protocol::Udp,
+                source: destination,
+                destination: source,
+                contents: vec![mark; 300].into(),
+            });
+            assert_eq!(car.outbox.send(&answer), Sent::All);
+            for _ in answer {
+                let (length, from) = viewer.recv_from(&mut [0; 999]).unwrap();
+                assert_eq!((length, from), (300, address("fe80::5", car.port(), far).into()));
+            }
+            assert_eq!(car.sent().send_errors, 0);
+        },
+    );
 }

@@ -132,7 +132,10 @@ impl Outbox {
     fn push_source(&self, control: &mut Control, source: SocketAddr) {
         match source {
             source if source.ip().is_unspecified() => {}
-            SocketAddr::V6(source) => control.push_source_v6((*source.ip()).into(), source.scope_id()),
+            SocketAddr::V6(source) => {
+                let interface = if source.ip().is_unicast_link_local() { source.scope_id() } else { 0 };
+                control.push_source_v6((*source.ip()).into(), interface);
+            }
             SocketAddr::V4(source) if self.domain == Domain::IPV6 => control.push_source_v6((*source.ip()).into(), 0),
             SocketAddr::V4(source) => control.push_source_v4(*source.ip()),
         }

@@ -6,7 +6,8 @@ use str0m::net::Transmit;
 /// Takes datagrams away, never waits.
 pub trait Outlet {
     /// Sends `batch` in this order. Datagrams that neighbour each other with one source, one destination and one
-    /// length (the last may be shorter) can leave together, so hand a frame over whole, viewer by viewer.
+    /// length (the last may be shorter) can leave together, so hand a frame over whole, viewer by viewer. All are taken
+    /// for UDP, the only kind of candidate we offer.
     fn send(&mut self, batch: &[Transmit]) -> Sent;
 }
 
