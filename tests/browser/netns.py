@@ -63,6 +63,8 @@ class Network:
             if address:
                 run("ip", "-n", name, "addr", "add", address, "dev", end)
             run("ip", "-n", name, "link", "set", end, "up")
+        # Chromium looks for candidates along its default route, and sometimes finds none where there is no such route.
+        run("ip", "-n", self.viewer, "route", "add", "default", "dev", f"v{cable}", "metric", str(100 + cable))
 
     def add(self, cable, side, address):
         name, end = (self.car, f"c{cable}") if side == "car" else (self.viewer, f"v{cable}")

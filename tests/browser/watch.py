@@ -55,9 +55,13 @@ class Watch:
     def describe(self):
         try:
             return json.dumps(self.page.evaluate(
-                """() => ({ stats: window.windshield?.stats?.(), decoded: window.recorder?.decoded.length,
-                            shown: window.recorder?.shown.length, said: SAID, errors: window.recorder?.errors,
-                            last: window.recorder?.shown.slice(-3) })""".replace("SAID", SAID)), indent=1)
+                """async () => ({ stats: window.windshield?.stats?.(), decoded: window.recorder?.decoded.length,
+                    shown: window.recorder?.shown.length, said: SAID, errors: window.recorder?.errors,
+                    last: window.recorder?.shown.slice(-3), answer: window.recorder?.answers.at(-1)?.match(/a=candidate.*/g),
+                    ice: [...(await window.recorder?.pc?.getStats() ?? new Map()).values()]
+                        .filter(({ type }) => /candidate/.test(type))
+                        .map((one) => [one.type, one.candidateType, one.address, one.port, one.state, one.requestsSent,
+                                       one.responsesReceived, one.nominated].filter((value) => value != null).join(" ")) })""".replace("SAID", SAID)), indent=1)
         except Exception as error:
             return str(error)
 
@@ -80,9 +84,10 @@ class Watch:
         return self.page.evaluate(f"window.recorder.{which}")
 
     def assert_nothing_missing(self):
-        """Every frame from the first to the last one seen has come, one after the other. A gap in what the track gave
-        out counts only if the browser cannot account for it: on a busy machine it drops whole frames by itself."""
+        """Every frame of the newest track from its first to its last has come, in order. A gap in what the track gave out
+        counts only if the browser cannot account for it: on a busy machine it drops whole frames by itself."""
         frames = self.frames()
+        frames = [frame for frame in frames if frame["track"] == frames[-1]["track"]]
         assert_in_order(frames)
         numbers = [frame["frame"] for frame in frames]
         gaps = numbers[-1] - numbers[0] + 1 - len(numbers)
