@@ -66,8 +66,9 @@ Other:
   -V, --version           The version
 
 Ports: TCP 8080 for page and signaling, UDP 8080 for the picture. A firewall
-must let both in. From outside the car's network use a VPN. Page and signaling
-travel as plain HTTP; the picture is always encrypted.
+must let both in. From outside the car's network use a VPN, or forward both
+ports in its router and open the page by the router's address in numbers. Page
+and signaling travel as plain HTTP; the picture is always encrypted.
 
 Exit codes:
   0         ended by Ctrl-C or SIGTERM; also --help and --version

@@ -26,7 +26,10 @@ fn main() -> ExitCode {
 }
 
 fn run(config: Config) -> ExitCode {
-    env_logger::Builder::new().parse_filters(&config.log).init();
+    // tiny_http calls it an error when its listener is shut down under it, which is how we stop it; what would matter
+    // to a person (a listener that ends) the signaling side says itself.
+    let mut logger = env_logger::Builder::new();
+    logger.filter_module("tiny_http", log::LevelFilter::Off).parse_filters(&config.log).init();
     log::debug!("{config:?}");
     match windshield::run::run(config) {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,7 +23,8 @@ export class Store {
 
   /** Takes `#token=...` out of the address bar, where shoulders and screenshots see it; true if there was one. */
   takeFromAddress() {
-    const token = new URLSearchParams(location.hash.slice(1)).get("token");
+    // Not by URLSearchParams alone: there a plus is a space, and a token may hold one.
+    const token = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B")).get("token");
     if (token === null) return false;
     this.token = token;
     history.replaceState(history.state, "", location.pathname + location.search);

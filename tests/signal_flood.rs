@@ -7,8 +7,7 @@ mod signal_common;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use signal_common::{Car, GUARD, OFFER, options};
@@ -20,31 +19,29 @@ const DRIPPING: usize = 200;
 const DEAF: usize = 200;
 const VIEWERS: usize = 20;
 
-/// What the attackers share.
-struct Attack {
-    address: SocketAddr,
-    over: AtomicBool,
-    made: AtomicUsize,
-}
+/// How often attackers send a byte, and connect again where they were thrown out.
+const PACE: Duration = Duration::from_secs(1);
 
-impl Attack {
-    /// Each connection that the gate closes is made again, until it is over.
-    fn keep(&self, count: usize, mut open: impl FnMut(SocketAddr) -> Option<TcpStream>) {
-        let mut streams: Vec<Option<TcpStream>> = (0..count).map(|_| None).collect();
-        while !self.over.load(Ordering::Acquire) {
-            for slot in &mut streams {
-                // A byte of whatever it is about; an error says that the gate has closed it.
-                if slot.as_mut().is_none_or(|stream| stream.write_all(b"v").is_err()) {
-                    *slot = open(self.address);
-                    self.made.fetch_add(1, Ordering::Relaxed);
-                }
-                if self.over.load(Ordering::Acquire) {
-                    return;
-                }
+/// Keeps `count` connections of a kind until `over` closes; says on `made` how many it made in each round.
+fn attack(car: SocketAddr, count: usize, open: Kind, made: &mpsc::Sender<usize>, over: &mpsc::Receiver<()>) {
+    let mut streams: Vec<Option<TcpStream>> = (0..count).map(|_| None).collect();
+    loop {
+        let mut new = 0;
+        for slot in &mut streams {
+            // A byte of whatever it is about; an error says that the gate has closed it.
+            if slot.as_mut().is_none_or(|stream| stream.write_all(b"v").is_err()) {
+                *slot = open(car);
+                new += 1;
             }
+        }
+        made.send(new).unwrap();
+        if over.recv_timeout(PACE) == Err(mpsc::RecvTimeoutError::Disconnected) {
+            return;
         }
     }
 }
+
+type Kind = fn(SocketAddr) -> Option<TcpStream>;
 
 fn idle(address: SocketAddr) -> Option<TcpStream> {
     TcpStream::connect_timeout(&address, GUARD).ok()
@@ -99,28 +96,28 @@ fn two_thousand_idle_connections_do_not_keep_a_viewer_out() {
 fn a_flood_of_new_idle_dripping_and_deaf_connections_does_not_keep_a_viewer_out() {
     let folder = std::env::temp_dir().join(format!("windshield-flood-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("large.bin"), vec![b'x'; 6_000_000]).unwrap();
+    std::fs::write(folder.join("large.bin"), vec![b'x'; 1_000_000]).unwrap();
     let car = Car::agreeable(Options { static_dir: Some(folder.clone()), ..options() });
-    let attack = Arc::new(Attack { address: car.address, over: AtomicBool::new(false), made: AtomicUsize::new(0) });
-    let kinds: [(usize, fn(SocketAddr) -> Option<TcpStream>); 3] =
-        [(IDLE / 2, idle), (DRIPPING, dripping), (DEAF, deaf)];
+    let (made, news) = mpsc::channel();
+    let kinds: [(usize, Kind); 3] = [(IDLE / 2, idle), (DRIPPING, dripping), (DEAF, deaf)];
     let attackers: Vec<_> = kinds
         .into_iter()
         .map(|(count, open)| {
-            let attack = Arc::clone(&attack);
-            std::thread::spawn(move || attack.keep(count, open))
+            let (address, made, (stop, over)) = (car.address, made.clone(), mpsc::channel());
+            (stop, std::thread::spawn(move || attack(address, count, open, &made, &over)))
         })
         .collect();
-    // The gate is full several times over before the first viewer comes.
-    while attack.made.load(Ordering::Relaxed) < 1000 {
-        std::thread::yield_now();
+    // Every attacker has been through once: the gate is full several times over.
+    let mut total: usize = (0..attackers.len()).map(|_| news.recv().unwrap()).sum();
+    for _ in 0..5 {
+        viewers(&car, "flood");
+        total += news.recv().unwrap();
     }
-    viewers(&car, "flood");
-    attack.over.store(true, Ordering::Release);
-    for attacker in attackers {
+    for (stop, attacker) in attackers {
+        drop(stop);
         attacker.join().unwrap();
     }
-    println!("flood: {} connections were made meanwhile", attack.made.load(Ordering::Relaxed));
+    println!("flood: {} connections were made meanwhile", total + news.try_iter().sum::<usize>());
     viewers(&car, "after the flood");
     std::fs::remove_dir_all(&folder).unwrap();
 }

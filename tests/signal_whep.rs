@@ -34,7 +34,7 @@ fn an_offer_is_answered_with_201_location_etag_and_the_answer() {
     assert_eq!(answer.field("location"), Some("/whep/f00-Ba_r"));
     assert_eq!(answer.field("etag"), Some("\"xyzzy\""), "a strong entity-tag");
     assert_eq!(answer.field("accept-patch"), Some("application/trickle-ice-sdpfrag"));
-    assert_eq!(answer.field("content-length"), Some("14"));
+    assert_eq!(answer.field("content-length"), Some("13"));
     assert_eq!(answer.field("connection"), Some("close"));
     assert_eq!(answer.field("cache-control"), Some("no-store"));
 }

@@ -17,6 +17,7 @@ mod outbox;
 pub mod outlet;
 pub mod packetize;
 mod refusal;
+mod request;
 mod segments;
 mod sockaddr;
 pub mod udp;
@@ -27,7 +28,8 @@ pub use crypto::Crypto;
 pub use inbox::{Datagram, Inbox, InboxCounters};
 pub use outbox::{Outbox, OutboxCounters};
 pub use outlet::{Outlet, Sent};
-pub use viewers::{Answer, Offer, Output, Patch, Refused, Viewers};
+pub use request::{Answer, Offer, Output, Patch, Refused};
+pub use viewers::{SILENCE, Viewers};
 
 /// Bounds of the browser's jitter buffer, in milliseconds (the playout-delay header extension of WebRTC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

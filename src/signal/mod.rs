@@ -8,6 +8,7 @@ mod gate;
 mod http;
 mod origin;
 mod page;
+mod priority;
 mod secret;
 mod whep;
 

@@ -1,11 +1,13 @@
-//! Access units out of a byte stream that is still arriving: the rule by which a picture leaves when its last byte has
-//! come, not when the next picture begins (which would cost a whole frame interval). Pure: bytes and times go in, frames
-//! come out; `pipe` reads. What the rule is, and where it ends, is told at [`Assembler`].
+//! Access units out of a byte stream that is still arriving: the rule by which a picture leaves when its last byte
+//! has come, not when the next picture begins (which would cost a whole frame interval). Pure: bytes and times go in,
+//! frames come out; `pipe` reads. What the rule is, and where it ends, is told at [`Assembler`].
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::access_unit::{Outline, is_plausible, starts_unit};
 use super::queue::{Queue, Tally};
+use super::slices::Slices;
 use super::trust::{Trust, Verdict};
 use super::window::Window;
 use crate::clock::Micros;
@@ -41,9 +43,9 @@ const LATE: u32 = 30;
 /// - **otherwise** at the first NAL unit of the next picture, or after 100 ms of silence: a stream that pauses.
 ///
 /// Dry is no sign of an end
-/// - when the bytes stop at a multiple of 4,096 from the start of the stream, the picture, its last NAL unit or the last
-///   flush: that is C's stdio half-way through. `fwrite` and `fflush` of one picture, as in rpicam-vid --flush, write
-///   4,096 bytes, then the whole blocks, then the rest, and on one core the reader wakes in between;
+/// - when the bytes stop at a multiple of 4,096 from the start of the stream, the picture, its last NAL unit or the
+///   last flush: that is C's stdio half-way through. `fwrite` and `fflush` of one picture, as in rpicam-vid --flush,
+///   write 4,096 bytes, then the whole blocks, then the rest, and on one core the reader wakes in between;
 /// - when the last byte is zero (no NAL unit ends so) or a start code is incomplete;
 /// - when the pipe may have been full, so that a write may be half done.
 ///
@@ -51,9 +53,9 @@ const LATE: u32 = 30;
 /// from then on a guess needs as many slices as the largest of the last 8 pictures had.
 ///
 /// Limits. A program that does not flush is one frame late, see [`is_late`](Self::is_late). So are single pictures of
-/// exactly n * 4,096 bytes, and, if written slice by slice, those with fewer slices than their neighbours. A wrong guess
-/// that was acted upon has broken its picture: everything up to the next keyframe is dropped and counted, and that kind of guess
-/// must be right 8 times as often before it is trusted again.
+/// exactly n * 4,096 bytes, and, if written slice by slice, those with fewer slices than their neighbours. A wrong
+/// guess that was acted upon has broken its picture: everything up to the next keyframe is dropped and counted, and
+/// that kind of guess must be right 8 times as often before it is trusted again.
 #[derive(Debug)]
 pub(super) struct Assembler {
     window: Window,
@@ -66,6 +68,8 @@ pub(super) struct Assembler {
     chunk: u64,
     sync: Sync,
     outline: Outline,
+    /// Where its last slice ends, once something else has followed it.
+    trailer: Option<u64>,
     /// The header byte of the last NAL unit, whose end is not known yet.
     open: Option<u64>,
     /// When the first byte of the unit in the making came.
@@ -144,6 +148,7 @@ impl Assembler {
             chunk: 0,
             sync: Sync::Lost,
             outline: Outline::default(),
+            trailer: None,
             open: None,
             captured: None,
             sent: None,
@@ -265,13 +270,15 @@ impl Assembler {
             match self.sync {
                 Sync::Lost => match self.window.find_code(self.scanned) {
                     Some(code) => {
-                        (self.start, self.scanned, self.sync) = (code, code, Sync::Held);
+                        // With the zero that makes it a start code of four bytes, if there is one.
+                        let zero = code > self.start && self.window.bytes(code - 1..code) == [0];
+                        (self.start, self.scanned, self.sync) = (code - u64::from(zero), code, Sync::Held);
                         self.captured = Some(Micros::of(now));
                     }
                     None => {
-                        // The last two bytes may be the beginning of a start code.
-                        self.scanned = self.scanned.max(end.saturating_sub(2));
-                        self.start = self.scanned;
+                        // The last three bytes may be the beginning of a start code.
+                        self.start = self.start.max(end.saturating_sub(3));
+                        self.scanned = self.start;
                         return;
                     }
                 },
@@ -325,7 +332,7 @@ impl Assembler {
         }
         match self.sent.take() {
             Some(sent) if starts_unit(nal) => {
-                self.check(&sent.guess, sent.end);
+                self.check(&sent.guess, sent.end..=sent.end);
                 self.slices.record(self.outline.slices);
                 self.outline = Outline::default();
             }
@@ -341,12 +348,15 @@ impl Assembler {
             }
             None if self.outline.ended_by(nal) => {
                 let guess = std::mem::take(&mut self.guess);
-                self.check(&guess, before);
+                self.check(&guess, self.trailer.unwrap_or(before)..=before);
                 self.slices.record(self.outline.slices);
                 // A program that writes whole blocks only holds the end of a picture back as well.
                 let late = before <= self.chunk || self.window.end().is_multiple_of(STDIO_BLOCK);
                 self.late_run = if late { self.late_run.saturating_add(1) } else { 0 };
                 self.deliver(before, now);
+            }
+            None if self.outline.slices > 0 && !nal.is_slice() => {
+                self.trailer.get_or_insert(before);
             }
             None => {
                 let doubted = [self.guess.at_once, self.guess.when_quiet].contains(&Some(before));
@@ -368,7 +378,8 @@ impl Assembler {
         if self.outline.slices > 0 && self.sent.is_none() {
             self.queue.count_lost();
         }
-        (self.outline, self.open, self.sent, self.guess) = (Outline::default(), None, None, Guess::default());
+        (self.outline, self.trailer, self.open) = (Outline::default(), None, None);
+        (self.sent, self.guess) = (None, Guess::default());
         (self.start, self.scanned, self.sync, self.captured) = (until, until, Sync::Lost, None);
         self.queue.want_keyframe();
     }
@@ -414,17 +425,17 @@ impl Assembler {
     /// The picture that was sent at a guess goes on: it is broken, and so is what refers to it.
     fn admit_mistake(&mut self) {
         if let Some(sent) = self.sent.take() {
-            self.check(&sent.guess, u64::MAX);
+            self.check(&sent.guess, u64::MAX..=u64::MAX);
             self.outline = self.outline.remainder();
-            self.queue.want_keyframe();
+            self.queue.count_mistake();
         }
     }
 
-    /// The picture ended at `end`: were the guesses right?
-    fn check(&mut self, guess: &Guess, end: u64) {
+    /// The picture ended within `end`, filler aside: were the guesses right?
+    fn check(&mut self, guess: &Guess, end: RangeInclusive<u64>) {
         for (guess, trust) in [(guess.at_once, &mut self.at_once), (guess.when_quiet, &mut self.when_quiet)] {
             if let Some(guess) = guess {
-                trust.record(if guess == end { Verdict::Right } else { Verdict::Wrong });
+                trust.record(if end.contains(&guess) { Verdict::Right } else { Verdict::Wrong });
             }
         }
     }
@@ -432,33 +443,12 @@ impl Assembler {
     /// The unit in the making ends at `end`.
     fn deliver(&mut self, end: u64, now: Instant) {
         let outline = std::mem::take(&mut self.outline);
+        self.trailer = None;
         let captured = self.captured.unwrap_or(Micros::of(now));
         self.queue.push(self.start..end, &outline, captured, now);
     }
 }
 
-/// How many slices pictures have; asked only of programs that write slice by slice.
-#[derive(Debug, Default)]
-struct Slices {
-    one_by_one: bool,
-    recent: [u32; 8],
-    next: usize,
-}
-
-impl Slices {
-    /// A picture with fewer is not whole.
-    fn wanted(&self) -> u32 {
-        match self.one_by_one {
-            true => self.recent.iter().copied().max().unwrap_or(1).max(1),
-            false => 1,
-        }
-    }
-
-    fn record(&mut self, slices: u32) {
-        self.recent[self.next] = slices;
-        self.next = (self.next + 1) % self.recent.len();
-    }
-}
-
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

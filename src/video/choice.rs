@@ -82,7 +82,8 @@ impl FromStr for Size {
         if width % 2 == 1 || height % 2 == 1 {
             let (even_width, even_height) = (width & !1, height & !1);
             return Err(format!(
-                "--size {text} is odd; H.264 with 4:2:0 colour wants even width and height, e.g. {even_width}x{even_height}"
+                "--size {text} is odd; H.264 with 4:2:0 colour wants even width and height, \
+                 e.g. {even_width}x{even_height}"
             ));
         }
         Ok(Self { width, height })

@@ -1,6 +1,6 @@
-//! EDGE: a raw H.264 file, read once into memory, cut once, and played for ever at the asked frame rate. For machines without
-//! a camera, for tests and for measurements: the same bytes each time. It decides how missed ticks are made up; where
-//! pictures begin and end is known by `access_unit`, the exact pace by `ticker`.
+//! EDGE: a raw H.264 file, read once into memory, cut once, and played for ever at the asked frame rate. For machines
+//! without a camera, for tests and for measurements: the same bytes each time. It decides how missed ticks are made
+//! up; where pictures begin and end is known by `access_unit`, the exact pace by `ticker`.
 
 use std::fs;
 use std::io;
@@ -22,8 +22,8 @@ use crate::trace::SourceStats;
 /// The clip lies in memory whole; more than this is a film, and would push a small board into swap.
 const LARGEST: u64 = 256 << 20;
 
-/// So many frames are made up after a pause, back to back; what was missed beyond is skipped in time, so that a loop which was
-/// away for seconds does not send seconds at once.
+/// So many frames are made up after a pause, back to back; what was missed beyond is skipped in time, so that a loop
+/// which was away for seconds does not send seconds at once.
 const CATCH_UP: u64 = 3;
 
 /// Frames per second that make sense; beyond it, the browser shows no more.
@@ -64,8 +64,8 @@ impl Clip {
         let refuse = |sentence: String| Err(io::Error::new(io::ErrorKind::InvalidData, sentence));
         if cut.nals == 0 || (cut.units.is_empty() && cut.skipped == 0) {
             return refuse(format!(
-                "the clip {name} is no raw H.264 (no picture of an Annex B byte stream in it); unpack other formats with: \
-                 ffmpeg -i {name} -map 0:v -c:v copy -bsf:v h264_mp4toannexb clip.h264"
+                "the clip {name} is no raw H.264 (no picture of an Annex B byte stream in it); \
+                 unpack other formats with: ffmpeg -i {name} -map 0:v -c:v copy -bsf:v h264_mp4toannexb clip.h264"
             ));
         }
         if cut.units.is_empty() {
@@ -80,7 +80,8 @@ impl Clip {
         }
         if cut.skipped > 0 {
             log::warn!(
-                "the clip {name}: left out {} pictures that cannot be decoded (before the first keyframe, or incomplete)",
+                "the clip {name}: left out {} pictures that cannot be decoded \
+                 (before the first keyframe, or incomplete)",
                 cut.skipped
             );
         }

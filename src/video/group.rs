@@ -45,6 +45,8 @@ impl Group {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .process_group(0)
+            // A secret of ours is none of its business.
+            .env_remove("WINDSHIELD_TOKEN")
             .spawn()?;
         let output = leader.stdout.take().expect("its standard output was asked for as a pipe");
         Ok((Self { leader, status: None, gone: false }, output))

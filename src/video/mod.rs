@@ -16,6 +16,9 @@ mod input;
 mod parameter_sets;
 pub mod pipe;
 mod queue;
+#[cfg(test)]
+mod scratch;
+mod slices;
 mod ticker;
 mod trouble;
 mod trust;
@@ -32,8 +35,8 @@ use crate::frame::{Bitrate, Frame, Obeyed, Order};
 use crate::message::Severity;
 use crate::trace::SourceStats;
 
-/// What was asked of the source. `size`, `fps` and `bitrate` bind the demo scene; a clip takes `fps`; a pipe brings what it
-/// brings.
+/// What was asked of the source. `size`, `fps` and `bitrate` bind the demo scene; a clip takes `fps`; a pipe brings
+/// what it brings.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which source.
@@ -59,14 +62,15 @@ pub struct Wakeup<'a> {
 
 /// Where pictures come from.
 #[derive(Debug)]
-#[non_exhaustive]
+// There is one in a program, and it stays where it is.
+#[allow(clippy::large_enum_variant)]
 pub enum Source {
     /// A file.
     Clip(clip::Clip),
     /// Standard input or a program.
     Pipe(pipe::Pipe),
-    #[cfg(feature = "demo")]
     /// The drawn scene.
+    #[cfg(feature = "demo")]
     Demo {
         /// The scene and its encoder.
         scene: demo::Demo,
@@ -93,8 +97,8 @@ impl Source {
     /// Opens what was chosen.
     ///
     /// # Errors
-    /// A sentence, and only for what a restart cannot mend: a clip that is missing, empty or no H.264, standard input that
-    /// is no stream, a demo that is not compiled in. A program that cannot be run or dies is a state.
+    /// A sentence, and only for what a restart cannot mend: a clip that is missing, empty or no H.264, standard input
+    /// that is no stream, a demo that is not compiled in. A program that cannot be run or dies is a state.
     pub fn open(options: &Options, wakeup: Wakeup<'_>, now: Instant) -> io::Result<Self> {
         match &options.choice {
             Choice::Clip(path) => Ok(Self::Clip(clip::Clip::open(path, options.fps, &wakeup, now)?)),
@@ -126,8 +130,8 @@ impl Source {
         Err(io::Error::new(io::ErrorKind::Unsupported, format!("{sentence}; {way_out}")))
     }
 
-    /// Its descriptor or the waker fired, or [`more`](Self::more) said so: takes in what is there, without blocking, up to
-    /// a batch limit.
+    /// Its descriptor or the waker fired, or [`more`](Self::more) said so: takes in what is there, without blocking,
+    /// up to a batch limit.
     pub fn handle_ready(&mut self, now: Instant) {
         each!(self, one => one.handle_ready(now));
     }
@@ -157,8 +161,8 @@ impl Source {
         each!(self, one => one.lend(now, take))
     }
 
-    /// There is more to take in although no event will say so: call [`handle_ready`](Self::handle_ready) in the next turn
-    /// without waiting.
+    /// There is more to take in although no event will say so: call [`handle_ready`](Self::handle_ready) in the next
+    /// turn without waiting.
     pub fn more(&self) -> bool {
         each!(self, one => one.more())
     }
@@ -215,12 +219,11 @@ impl std::fmt::Display for Rate {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "demo")))]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
-    #[cfg(not(feature = "demo"))]
     #[test]
     fn without_a_camera_and_a_demo_the_refusal_says_what_to_do() {
         let poll = mio::Poll::new().unwrap();

@@ -1,6 +1,6 @@
-//! Raw H.264 from a program that we run, or from standard input. Here is what happens when it ends, stays silent or sends
-//! something else: states with a sentence, never an error. Cutting the bytes is the `assembler`'s work, reading them `input`'s,
-//! processes belong to `group`, and the sentences to `trouble`.
+//! Raw H.264 from a program that we run, or from standard input. Here is what happens when it ends, stays silent or
+//! sends something else: states with a sentence, never an error. Cutting the bytes is the `assembler`'s work, reading
+//! them `input`'s, processes belong to `group`, and the sentences to `trouble`.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -27,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A person must be able to read a notice about a moment.
 const SHOWN: Duration = Duration::from_secs(5);
 
-/// So many bytes without a single NAL unit are no H.264.
+/// So many bytes without a single NAL unit are no H.264, nor is anything with fewer than one in four times as many: in
+/// noise, a start code appears about every 16 MiB.
 const FOREIGN: u64 = 64 << 10;
 
 /// A shell whose output has ended is about to exit by itself; then a program has a second to tidy up, then none.
@@ -54,6 +55,7 @@ pub struct Pipe {
     last_frame: Instant,
     flood: Option<Instant>,
     floods: u64,
+    mistakes: u64,
     frames: u64,
     /// How many there were when this stream began.
     frames_before: u64,
@@ -135,6 +137,7 @@ impl Pipe {
             last_frame: now,
             flood: None,
             floods: 0,
+            mistakes: 0,
             frames: 0,
             frames_before: 0,
             keyframes: 0,
@@ -152,12 +155,10 @@ impl Pipe {
     /// See [`Source::handle_timeout`](super::Source::handle_timeout).
     pub fn handle_timeout(&mut self, now: Instant) {
         match &self.state {
-            State::Running { .. } => {
-                if self.assembler.poll_timeout().is_some_and(|due| due <= now) {
-                    // What lies in the pipe unread is no silence.
-                    self.take_in(now);
-                    self.assembler.handle_timeout(now);
-                }
+            State::Running { .. } if self.assembler.poll_timeout().is_some_and(|due| due <= now) => {
+                // What lies in the pipe unread is no silence.
+                self.take_in(now);
+                self.assembler.handle_timeout(now);
             }
             State::Leaving { look, .. } if *look <= now => self.see_off(now),
             State::Waiting { until } if *until <= now => self.start(now),
@@ -360,6 +361,10 @@ impl Pipe {
     /// Finds out what a person should know.
     fn judge(&mut self, now: Instant) {
         let tally = self.assembler.tally();
+        if tally.mistakes > self.mistakes {
+            self.mistakes = tally.mistakes;
+            log::debug!("a picture was sent before its end ({} so far): it is written in pieces", tally.mistakes);
+        }
         if tally.floods > self.floods {
             (self.floods, self.flood) = (tally.floods, Some(now + SHOWN));
         }
@@ -371,9 +376,7 @@ impl Pipe {
             State::Waiting { .. } => return,
             State::Leaving { .. } => return,
             State::Ended => Trouble::Ended,
-            State::Running { .. } if self.assembler.nals() == 0 && self.assembler.received() >= FOREIGN => {
-                Trouble::Foreign
-            }
+            State::Running { .. } if self.is_foreign() => Trouble::Foreign,
             State::Running { .. } if now >= self.last_frame + PATIENCE => match tally {
                 _ if now >= self.last_bytes + PATIENCE => Trouble::Silent,
                 _ if self.assembler.nals() == 0 => Trouble::Foreign,
@@ -386,6 +389,11 @@ impl Pipe {
             State::Running { .. } => Trouble::None,
         };
         self.say(trouble);
+    }
+
+    fn is_foreign(&self) -> bool {
+        let (received, nals) = (self.assembler.received(), self.assembler.nals());
+        received >= FOREIGN && nals * 4 * FOREIGN < received
     }
 
     fn say(&mut self, trouble: Trouble) {
@@ -402,3 +410,7 @@ impl Pipe {
         self.trouble = trouble;
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

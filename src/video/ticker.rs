@@ -57,7 +57,8 @@ impl Ticker {
         let period = (period.as_nanos() as u64).max(1);
         let time = |ns: u64| libc::timespec { tv_sec: (ns / 1_000_000_000) as _, tv_nsec: (ns % 1_000_000_000) as _ };
         let setting = libc::itimerspec { it_interval: time(period), it_value: time(first) };
-        // SAFETY: `setting` is a valid itimerspec, the old setting is not asked for, the descriptor is a timerfd of ours.
+        // SAFETY: `setting` is a valid itimerspec, the old setting is not asked for, the descriptor is a timerfd of
+        // ours.
         let set = unsafe {
             libc::timerfd_settime(self.fd.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &setting, std::ptr::null_mut())
         };

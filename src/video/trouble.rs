@@ -75,7 +75,8 @@ impl Trouble {
             Self::NoKeyframes => (
                 Severity::Fault,
                 format!(
-                    "{who} has had no keyframe (IDR picture) for 5 s, and a picture can begin nowhere else: for rpicam-vid add --intra 60"
+                    "{who} has had no keyframe (IDR picture) for 5 s, and a picture can begin nowhere else: \
+                     for rpicam-vid add --intra 60"
                 ),
             ),
             Self::BareKeyframes => (
@@ -87,7 +88,8 @@ impl Trouble {
             Self::Flood => (
                 Severity::Warning,
                 format!(
-                    "pictures piled up and were dropped up to a keyframe: {who} comes faster than it should (for ffmpeg add -re)"
+                    "pictures piled up and were dropped up to a keyframe: \
+                     {who} comes faster than it should (for ffmpeg add -re)"
                 ),
             ),
             Self::Late => (

@@ -115,6 +115,12 @@ pub struct World {
     pub obeys: Obeyed,
     pub profile: [u8; 3],
     pub orders: Vec<(Instant, Order)>,
+    /// Addresses of the car that nothing reaches and nothing leaves any more.
+    pub unreachable: Vec<IpAddr>,
+    /// The outside of a router that forwards our port: viewers see this address in place of the car's own.
+    pub forwarded: Option<IpAddr>,
+    /// What the car hears, if somebody writes it down.
+    pub heard: Option<Vec<Datagram>>,
     next_frame: Instant,
     next_ticket: u64,
     answers: VecDeque<(u64, Answer)>,
@@ -170,6 +176,9 @@ impl World {
             obeys: Obeyed::Yes,
             profile: [0x42, 0xc0, 0x1f],
             orders: Vec::new(),
+            unreachable: Vec::new(),
+            forwarded: None,
+            heard: None,
             next_frame: now,
             next_ticket: 0,
             answers: VecDeque::new(),
@@ -241,13 +250,74 @@ impl World {
     }
 
     /// POSTs the viewer's offer; the answer comes as soon as the car gives it.
-    pub fn ask(&mut self, viewer: usize) -> u64 {
+    pub fn ask(&mut self, viewer: usize) {
+        self.offer(viewer, true, None);
+    }
+
+    /// The same, not necessarily as our own page.
+    pub fn ask_as(&mut self, viewer: usize, own_page: bool) {
+        self.offer(viewer, own_page, None);
+    }
+
+    /// The same, by an address of the car that the viewer knows.
+    pub fn ask_by(&mut self, viewer: usize, host: Option<IpAddr>) {
+        self.offer(viewer, true, host);
+    }
+
+    fn offer(&mut self, viewer: usize, own_page: bool, host: Option<IpAddr>) {
         let sdp = self.viewers[viewer].offer.clone();
         let ticket = self.next_ticket * 1000 + viewer as u64;
         self.next_ticket += 1;
-        self.car.handle_offer(self.now, ticket, Offer { sdp, own_page: true, host: None }, &mut self.wire);
+        self.car.handle_offer(self.now, ticket, Offer { sdp, own_page, host }, &mut self.wire);
         self.settle();
-        ticket
+    }
+
+    /// The viewer has something to say now.
+    pub fn wake(&mut self, viewer: usize) {
+        self.viewers[viewer].timeout = self.now;
+    }
+
+    /// What the page was told: topic and text of each notice.
+    pub fn notices(&self, viewer: usize) -> Vec<(u8, String)> {
+        let notices = self.viewers[viewer].messages.iter().filter(|m| m[0] == 0x84);
+        notices.map(|m| (m[2], String::from_utf8(m[4..].to_vec()).unwrap())).collect()
+    }
+
+    /// What a browser would PATCH to look for a new path. The engine restarts by offering; its offer is kept.
+    pub fn restart_fragment(&mut self, viewer: usize) -> String {
+        let v = &mut self.viewers[viewer];
+        let mut api = v.rtc.sdp_api();
+        api.ice_restart(true);
+        let (offer, pending) = api.apply().unwrap();
+        v.pending = Some(pending);
+        let wanted = ["a=ice-ufrag:", "a=ice-pwd:", "a=candidate:", "a=mid:"];
+        let sdp = offer.to_sdp_string();
+        let lines = sdp.lines().filter(|l| wanted.iter().any(|w| l.starts_with(w)));
+        lines.map(|l| format!("{l}\r\n")).collect()
+    }
+
+    /// Makes the fragment that came back part of the first answer, as a browser does, and accepts it.
+    pub fn accept_restart(&mut self, viewer: usize, fragment: &str) {
+        let v = &mut self.viewers[viewer];
+        let value = |prefix: &str| fragment.lines().find(|l| l.starts_with(prefix)).unwrap().to_string();
+        let (ufrag, pwd) = (value("a=ice-ufrag:"), value("a=ice-pwd:"));
+        let candidates: Vec<_> = fragment.lines().filter(|l| l.starts_with("a=candidate:")).collect();
+        let (mut answer, mut first) = (String::new(), true);
+        for line in v.answer.lines().filter(|l| !l.starts_with("a=candidate:")) {
+            let line = match line {
+                l if l.starts_with("a=ice-ufrag:") => &ufrag,
+                l if l.starts_with("a=ice-pwd:") => &pwd,
+                l => l,
+            };
+            answer += &format!("{line}\r\n");
+            if line.starts_with("a=mid:") && std::mem::take(&mut first) {
+                candidates.iter().for_each(|c| answer += &format!("{c}\r\n"));
+            }
+        }
+        let parsed = SdpAnswer::from_sdp_string(&answer).unwrap();
+        v.rtc.sdp_api().accept_answer(v.pending.take().unwrap(), parsed).unwrap();
+        v.answer = answer;
+        v.timeout = self.now;
     }
 
     /// Adds a viewer on a clean path of `latency` and POSTs its offer.
@@ -346,7 +416,16 @@ impl World {
         }
         for at in 0..self.viewers.len() {
             for datagram in arrived(&mut self.viewers[at].to_car, now) {
-                let Datagram { source, destination, bytes } = datagram;
+                let Datagram { source, mut destination, bytes } = datagram;
+                if self.unreachable.contains(&destination.ip()) {
+                    continue;
+                }
+                if self.forwarded == Some(destination.ip()) {
+                    destination.set_ip(CAR.ip());
+                }
+                if let Some(heard) = &mut self.heard {
+                    heard.push(Datagram { source, destination, bytes: bytes.clone() });
+                }
                 self.car.handle_datagram(now, source, destination, &bytes, &mut self.wire);
                 self.settle();
             }
@@ -396,7 +475,13 @@ impl World {
             if self.wire.sent.is_empty() {
                 return;
             }
-            for datagram in std::mem::take(&mut self.wire.sent) {
+            for mut datagram in std::mem::take(&mut self.wire.sent) {
+                if self.unreachable.contains(&datagram.source.ip()) {
+                    continue;
+                }
+                if let Some(outside) = self.forwarded {
+                    datagram.source.set_ip(outside);
+                }
                 // The newest at an address is who is there now.
                 let to = self.viewers.iter_mut().rev().find(|v| v.address == datagram.destination);
                 if let Some(v) = to {

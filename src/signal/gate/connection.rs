@@ -29,9 +29,9 @@ enum State {
     /// Gathering the request. `seen` bytes were searched for the end of the head.
     Reading { bytes: Vec<u8>, seen: usize, head: Option<(Head, usize)> },
     /// The request is whole and waits for its turn.
-    Waiting { request: Vec<u8>, body: Body },
+    Waiting { request: Vec<u8>, body: Body, lane: Lane },
     /// The request is with the HTTP server.
-    Asking { server: UnixStream, request: Vec<u8>, sent: usize, response: Vec<u8>, body: Body },
+    Asking { server: UnixStream, request: Vec<u8>, sent: usize, response: Vec<u8>, body: Body, lane: Lane },
     /// The response is on its way.
     Writing { response: Vec<u8>, written: usize },
     /// All was said; what the client still sends is thrown away.
@@ -44,9 +44,18 @@ pub(super) enum Next {
     /// Nothing.
     Stay,
     /// The request is whole: queue it for the HTTP server.
-    Forward,
+    Forward(Lane),
     /// Forget the connection.
     Close,
+}
+
+/// In which queue a request waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// It brings something (an offer, candidates): small, urgent, seldom.
+    Signaling,
+    /// It only wants something; the answer may be large.
+    Page,
 }
 
 /// In which order connections make room for new ones.
@@ -66,6 +75,7 @@ pub(super) enum Claim {
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     peer: SocketAddr,
+    network: IpAddr,
     /// When the present state has lasted too long.
     until: Instant,
     state: State,
@@ -76,7 +86,7 @@ impl Connection {
         // Answers are small and whole. An error here only means that the peer has gone.
         let _ = stream.set_nodelay(true);
         let state = State::Reading { bytes: Vec::new(), seen: 0, head: None };
-        Self { stream, peer, until: now + READ_WITHIN, state }
+        Self { stream, peer, network: network(peer.ip()), until: now + READ_WITHIN, state }
     }
 
     /// When to call [`Connection::handle_timeout`].
@@ -94,12 +104,9 @@ impl Connection {
         }
     }
 
-    /// The network the peer is in: its IPv4 address, or its IPv6 /64, as every IPv6 host has that many addresses.
+    /// Whom this connection counts for.
     pub(super) fn network(&self) -> IpAddr {
-        match self.peer.ip() {
-            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
-            v4 => v4,
-        }
+        self.network
     }
 
     /// Bytes of a response that the client has not taken yet.
@@ -114,8 +121,12 @@ impl Connection {
         matches!(self.state, State::Waiting { .. })
     }
 
-    pub(super) fn is_asking(&self) -> bool {
-        matches!(self.state, State::Asking { .. })
+    /// The lane of a request that is with the server.
+    pub(super) fn asking(&self) -> Option<Lane> {
+        match self.state {
+            State::Asking { lane, .. } => Some(lane),
+            _ => None,
+        }
     }
 
     /// The client's socket can be read or written.
@@ -158,9 +169,9 @@ impl Connection {
 
     /// Gives the waiting request to the HTTP server; `server` is connected and registered.
     pub(super) fn ask(&mut self, now: Instant, server: UnixStream) -> Next {
-        let State::Waiting { request, body } = &mut self.state else { return Next::Stay };
-        let (request, body) = (std::mem::take(request), *body);
-        self.state = State::Asking { server, request, sent: 0, response: Vec::new(), body };
+        let State::Waiting { request, body, lane } = &mut self.state else { return Next::Stay };
+        let (request, body, lane) = (std::mem::take(request), *body, *lane);
+        self.state = State::Asking { server, request, sent: 0, response: Vec::new(), body, lane };
         self.until = now + ANSWER_WITHIN;
         self.handle_server(now)
     }
@@ -214,16 +225,17 @@ impl Connection {
                 // What follows the body, if anything, is a second request: one request a connection.
                 let request = head.forward(entrance, self.peer, content);
                 let body = if head.is_head_request() { Body::Absent } else { Body::Follows };
-                self.state = State::Waiting { request, body };
+                let lane = if head.body > 0 { Lane::Signaling } else { Lane::Page };
+                self.state = State::Waiting { request, body, lane };
                 self.until = now + ANSWER_WITHIN;
-                return Ok(Next::Forward);
+                return Ok(Next::Forward(lane));
             }
         }
     }
 
     /// Moves bytes between us and the server; `None` while it has more to say.
     fn exchange(&mut self) -> Option<Result<Vec<u8>, String>> {
-        let State::Asking { server, request, sent, response, body } = &mut self.state else { return None };
+        let State::Asking { server, request, sent, response, body, .. } = &mut self.state else { return None };
         while *sent < request.len() {
             match server.write(&request[*sent..]) {
                 Ok(length) => *sent += length,
@@ -299,5 +311,26 @@ impl Connection {
             }
         }
         Next::Close
+    }
+}
+
+/// The network an address is in: an IPv4 address itself, or the IPv6 /64, as every IPv6 host has that many addresses.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_many_addresses_of_one_ipv6_host_count_as_one() {
+        let of = |text: &str| text.parse().map(network).ok();
+        assert_eq!(of("2001:db8:0:1::5"), of("2001:db8:0:1:ffff:ffff:ffff:ffff"));
+        assert_ne!(of("2001:db8:0:1::5"), of("2001:db8:0:2::5"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
     }
 }

@@ -291,4 +291,41 @@ mod tests {
         }
         assert_eq!(head_end(b"", 0), None);
     }
+
+    #[test]
+    fn no_bytes_make_it_panic_and_what_passes_is_framed_once() {
+        let seeds: [&[u8]; 2] = [
+            b"POST http://car:8080/whep?x HTTP/1.1\r\nHost: car\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+            b"GET / HTTP/1.0\nHost: [::1]:8080\nIf-Match: \"a\"\nTransfer-Encoding: chunked\n\n",
+        ];
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random % below as u64) as usize
+        };
+        let mut passed = 0;
+        for round in 0..20_000 {
+            let mut bytes = seeds[round % 2].to_vec();
+            for _ in 0..next(4) {
+                let at = next(bytes.len());
+                match next(3) {
+                    0 => bytes[at] = next(256) as u8,
+                    1 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, b"\r\n :,0\0"[next(7)]),
+                }
+            }
+            let Some(end) = head_end(&bytes, 0) else { continue };
+            if let Ok(head) = Head::parse(&bytes[..end]) {
+                passed += 1;
+                let forwarded = head.forward("word", "[::1]:9".parse().unwrap(), b"");
+                let text = String::from_utf8(forwarded).unwrap();
+                assert_eq!(text.matches("\r\n\r\n").count(), 1, "{text:?}");
+                assert_eq!(text.to_ascii_lowercase().matches("content-length:").count(), 1, "{text:?}");
+                assert!(!text.replace("\r\n", "").contains(['\r', '\n', '\0']), "{text:?}");
+            }
+        }
+        assert!(passed > 1000, "only {passed} of 20,000 got through: the seeds are wrong");
+    }
 }

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Connections the kernel keeps for us between two turns; a burst beyond it has to send its SYN again, after 1 s.
-const BACKLOG: i32 = 1024;
+/// Connections the kernel keeps for us between two turns; whoever comes beyond it has to send its SYN again, after
+/// 1 s, then 3. The kernel takes at most net.core.somaxconn, 4,096 by default.
+const BACKLOG: i32 = 4096;
 /// Pause after an accept error. Long enough not to spin, short enough to be back within the second a viewer waits.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Accept errors are logged once in this time.

@@ -11,6 +11,8 @@ mod framing;
 mod listener;
 mod relay;
 
+use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io;
@@ -26,8 +28,9 @@ use std::time::{Duration, Instant};
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::secret;
-use connection::{Claim, Connection, Next};
+use super::priority;
+use crate::random;
+use connection::{Claim, Connection, Lane, Next};
 pub(super) use framing::{BODY_MAX, ENTRANCE_FIELD, PEER_FIELD};
 pub(super) use listener::Listener;
 
@@ -37,6 +40,9 @@ const STOP: Token = Token(1);
 const PLACES: usize = 256;
 /// Requests with the HTTP server at a time; it has no bound of its own.
 const ASKING: usize = 64;
+/// Of them, those that only want something: the server answers one after the other, and an offer must not wait for
+/// more than these.
+const ASKING_PAGE: usize = 8;
 /// Descriptors a request with the server takes: our end, its end, and its duplicate of that.
 const DESCRIPTORS_ASKING: usize = 3;
 /// Descriptors left to the rest of the program when the limit is low.
@@ -60,8 +66,8 @@ pub(super) struct Entrance {
 impl Entrance {
     /// A new name and a new word.
     pub(super) fn random() -> io::Result<Self> {
-        let address = UnixAddr::from_abstract_name(format!("windshield-{}", secret::hex()?))?;
-        Ok(Self { address, word: secret::hex()? })
+        let address = UnixAddr::from_abstract_name(format!("windshield-{}", random::hex::<16>()))?;
+        Ok(Self { address, word: random::hex::<16>() })
     }
 }
 
@@ -102,7 +108,9 @@ pub(super) fn start(mut listener: Listener, entrance: Arc<Entrance>) -> io::Resu
         places: (free / 2).clamp(4, PLACES),
         asking: (free / 2 / DESCRIPTORS_ASKING).clamp(1, ASKING),
         connections: BTreeMap::new(),
-        waiting: VecDeque::new(),
+        crowds: HashMap::new(),
+        signaling: VecDeque::new(),
+        page: VecDeque::new(),
         retry_at: None,
         last: 0,
         spare: File::open("/dev/null")?.into(),
@@ -120,8 +128,11 @@ struct Gate {
     asking: usize,
     /// By the order of their arrival.
     connections: BTreeMap<usize, Connection>,
+    /// How many of them each network has.
+    crowds: HashMap<IpAddr, usize>,
     /// Whole requests in the order of their arrival; some may have gone since.
-    waiting: VecDeque<usize>,
+    signaling: VecDeque<usize>,
+    page: VecDeque<usize>,
     /// When to try the queue again, if that failed.
     retry_at: Option<Instant>,
     last: usize,
@@ -141,6 +152,7 @@ fn server_token(id: usize) -> Token {
 
 impl Gate {
     fn run(mut self) {
+        priority::stand_back();
         let mut events = Events::with_capacity(256);
         while !self.stop.load(Ordering::Acquire) {
             let timeout = self.timeout(Instant::now());
@@ -184,9 +196,21 @@ impl Gate {
     fn carry_out(&mut self, id: usize, next: Next) {
         match next {
             Next::Stay => {}
-            Next::Forward => self.waiting.push_back(id),
-            // Closing the descriptors takes them out of the epoll set.
-            Next::Close => drop(self.connections.remove(&id)),
+            Next::Forward(Lane::Signaling) => self.signaling.push_back(id),
+            Next::Forward(Lane::Page) => self.page.push_back(id),
+            Next::Close => self.forget(id),
+        }
+    }
+
+    /// Closes a connection. That takes its descriptors out of the epoll set, too.
+    fn forget(&mut self, id: usize) {
+        if let Some(connection) = self.connections.remove(&id)
+            && let Entry::Occupied(mut crowd) = self.crowds.entry(connection.network())
+        {
+            *crowd.get_mut() -= 1;
+            if *crowd.get() == 0 {
+                crowd.remove();
+            }
         }
     }
 
@@ -209,7 +233,7 @@ impl Gate {
             }
             let Some((mut stream, peer)) = self.listener.accept(now) else { return };
             if self.connections.len() >= self.places {
-                self.make_room(Claim::Slow);
+                self.make_room();
             }
             // Reused after 2^31 (32-bit machines) connections; by then the old ones are gone. 0 is the listener's.
             self.last = self.last.checked_add(1).filter(|id| *id < usize::MAX / 2).unwrap_or(1);
@@ -223,26 +247,28 @@ impl Gate {
             let mut connection = Connection::new(stream, peer, now);
             // Most requests are there already; and who has asked does not have to make room for the next.
             let next = connection.handle_client(now, &self.entrance.word);
+            *self.crowds.entry(connection.network()).or_default() += 1;
             self.connections.insert(id, connection);
             self.carry_out(id, next);
         }
     }
 
-    /// Closes one connection, of those with the least claim, up to `most`: the oldest of the peer that has most.
-    fn make_room(&mut self, most: Claim) {
-        let Some(claim) = self.connections.values().map(Connection::claim).min().filter(|claim| *claim <= most) else {
-            return;
-        };
-        let candidates = || self.connections.iter().filter(|(_, connection)| connection.claim() == claim);
-        let mut crowd: HashMap<IpAddr, usize> = HashMap::new();
-        for (_, connection) in candidates() {
-            *crowd.entry(connection.network()).or_default() += 1;
+    /// Closes the connection with the least claim; of several the oldest, of the network that has most.
+    fn make_room(&mut self) {
+        let crowd = |connection: &Connection| self.crowds.get(&connection.network()).copied().unwrap_or(0);
+        let idle = self.connections.iter().filter(|(_, connection)| connection.claim() != Claim::Busy);
+        let first = idle.min_by_key(|(id, connection)| (connection.claim(), Reverse(crowd(connection)), **id));
+        if let Some((&id, connection)) = first {
+            log::debug!("all {} places are taken: connection {id} makes room ({:?})", self.places, connection.claim());
+            self.forget(id);
         }
-        let largest = crowd.values().copied().max().unwrap_or(0);
-        let oldest = candidates().find(|(_, connection)| crowd.get(&connection.network()) == Some(&largest));
-        if let Some(id) = oldest.map(|(&id, _)| id) {
-            log::debug!("all {} places are taken: connection {id} makes room ({claim:?})", self.places);
-            self.connections.remove(&id);
+    }
+
+    /// Closes the connection that holds most of a response it does not take.
+    fn make_room_for_responses(&mut self) {
+        let largest = self.connections.iter().max_by_key(|(_, connection)| connection.held()).map(|(&id, _)| id);
+        if let Some(id) = largest {
+            self.forget(id);
         }
     }
 
@@ -252,34 +278,18 @@ impl Gate {
             return;
         }
         self.retry_at = None;
-        let mut asking = self.connections.values().filter(|connection| connection.is_asking()).count();
-        while asking < self.asking
-            && let Some(&id) = self.waiting.front()
-        {
-            if !self.connections.get(&id).is_some_and(Connection::is_waiting) {
-                self.waiting.pop_front();
-                continue;
-            }
+        while let Some((id, asking)) = self.next_waiting() {
             if self.connections.values().map(Connection::held).sum::<usize>() > HELD_MAX {
-                self.make_room_among_readers();
+                self.make_room_for_responses();
             }
-            let mut server = match self.reach_server(asking) {
+            let server = match self.reach_server(id, asking) {
                 Ok(server) => server,
                 Err(e) => {
-                    log::debug!("cannot reach the HTTP server behind the gate now: {e}");
+                    log::debug!("cannot reach the HTTP server behind the gate now: {e}; trying again");
                     self.retry_at = Some(now + RETRY);
                     return;
                 }
             };
-            if let Err(e) =
-                self.poll.registry().register(&mut server, server_token(id), Interest::READABLE | Interest::WRITABLE)
-            {
-                log::warn!("cannot watch the connection to the HTTP server: {e}");
-                self.retry_at = Some(now + RETRY);
-                return;
-            }
-            self.waiting.pop_front();
-            asking += 1;
             if let Some(connection) = self.connections.get_mut(&id) {
                 let next = connection.ask(now, server);
                 self.carry_out(id, next);
@@ -287,24 +297,37 @@ impl Gate {
         }
     }
 
-    /// Closes the connection that holds most of a response it does not take.
-    fn make_room_among_readers(&mut self) {
-        let largest = self.connections.iter().max_by_key(|(_, connection)| connection.held()).map(|(&id, _)| id);
-        if let Some(id) = largest {
-            self.connections.remove(&id);
+    /// The next request to let through, if there is room for it, and how many are with the server already.
+    fn next_waiting(&mut self) -> Option<(usize, usize)> {
+        let connections = &self.connections;
+        for lane in [&mut self.signaling, &mut self.page] {
+            let waits = |id: &usize| connections.get(id).is_some_and(Connection::is_waiting);
+            while lane.front().is_some_and(|id| !waits(id)) {
+                lane.pop_front();
+            }
         }
+        let asking = connections.values().filter_map(Connection::asking);
+        let (all, page) = asking.fold((0, 0), |(all, page), lane| (all + 1, page + usize::from(lane == Lane::Page)));
+        let next = match (self.signaling.front(), self.page.front()) {
+            _ if all >= self.asking => None,
+            (Some(id), _) => Some(id),
+            (None, id) => id.filter(|_| page < ASKING_PAGE),
+        };
+        next.map(|&id| (id, all))
     }
 
     /// Connects to the server, if it can have the descriptors it needs for that: where one is missing, tiny_http
     /// 0.12 ends its accept loop for good (EMFILE) or panics (`try_clone().unwrap()` in RefinedTcpStream).
-    fn reach_server(&self, asking: usize) -> io::Result<UnixStream> {
+    fn reach_server(&self, id: usize, asking: usize) -> io::Result<UnixStream> {
         // Those let through a moment ago may not have taken theirs yet; a few more for threads that open files.
         let mut probes = Vec::new();
         for _ in 0..DESCRIPTORS_ASKING * (asking + 1) + 4 {
             probes.push(self.spare.try_clone()?);
         }
         drop(probes);
-        UnixStream::connect_addr(&self.entrance.address)
+        let mut server = UnixStream::connect_addr(&self.entrance.address)?;
+        self.poll.registry().register(&mut server, server_token(id), Interest::READABLE | Interest::WRITABLE)?;
+        Ok(server)
     }
 }
 

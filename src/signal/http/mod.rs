@@ -18,7 +18,7 @@ use super::answer::Answer;
 use super::gate::{BODY_MAX, ENTRANCE_FIELD, Entrance, PEER_FIELD};
 use super::origin::Origins;
 use super::whep::{self, Asked, Outcome};
-use super::{Options, Reply, Request, Ticket, page, secret};
+use super::{Options, Reply, Request, Ticket, page, priority, secret};
 use desk::{Desk, lock, respond};
 
 /// Pause before another try when the server behind the gate cannot be started again.
@@ -66,29 +66,32 @@ pub(super) fn start(
     waker: Arc<mio::Waker>,
 ) -> io::Result<Handle> {
     let inner = Arc::new(Inner { stop: AtomicBool::new(false), listener: Mutex::new(None) });
-    let server = listen(&entrance, &inner)
+    // Bound here, so that an error is heard and the gate finds it there; tiny_http comes up in the thread.
+    let listener = listen(&entrance, &inner)
         .map_err(|e| io::Error::new(e.kind(), format!("cannot start the HTTP server behind the gate: {e}")))?;
     let handle = Handle { inner: Arc::clone(&inner) };
     let desk = Desk::default();
     let replies = desk.clone();
-    thread::Builder::new().name("replies".to_owned()).spawn(move || replies.deliver(&from_loop))?;
+    thread::Builder::new().name("replies".to_owned()).spawn(move || {
+        priority::stand_back();
+        replies.deliver(&from_loop);
+    })?;
     let origins = Origins::new(&hostname(), &options.allow_origin);
     let reception = Reception { options, origins, entrance, to_loop, waker, desk, inner };
-    thread::Builder::new().name("requests".to_owned()).spawn(move || reception.run(server))?;
+    thread::Builder::new().name("requests".to_owned()).spawn(move || reception.run(listener))?;
     Ok(handle)
 }
 
-/// Opens the inner socket and starts tiny_http on it.
-fn listen(entrance: &Entrance, inner: &Inner) -> io::Result<Server> {
+/// Opens the inner socket, and leaves a duplicate to close it by.
+fn listen(entrance: &Entrance, inner: &Inner) -> io::Result<UnixListener> {
     let listener = UnixListener::bind_addr(&entrance.address)?;
     let duplicate = listener.try_clone()?;
-    let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
     let mut shared = lock(&inner.listener);
     if inner.stop.load(Ordering::Acquire) {
         close(&duplicate);
     }
     *shared = Some(duplicate);
-    Ok(ManuallyDrop::new(server))
+    Ok(listener)
 }
 
 /// This machine's name; empty where it cannot be had, which matches no Host.
@@ -116,30 +119,41 @@ struct Reception {
 type Cors = Vec<(&'static str, String)>;
 
 impl Reception {
-    fn run(self, mut server: Server) {
+    fn run(self, listener: UnixListener) {
+        // Here, as tiny_http's threads inherit it.
+        priority::stand_back();
+        let mut listener = Some(listener);
+        while let Some(socket) = listener {
+            let why = match tiny_http::Server::from_listener(socket, None) {
+                Ok(server) => self.receive(ManuallyDrop::new(server)).to_string(),
+                Err(e) => e.to_string(),
+            };
+            if self.inner.stop.load(Ordering::Acquire) {
+                return;
+            }
+            // Its accept loop has ended for good: for want of a descriptor, if the gate's look ahead was wrong.
+            log::warn!("the HTTP server behind the gate has ended ({why}); starting it again");
+            listener = self.listen_again();
+        }
+    }
+
+    /// Takes requests until the server has ended.
+    fn receive(&self, server: Server) -> io::Error {
         loop {
             match server.recv() {
                 Ok(request) => self.take(request),
-                Err(_) if self.inner.stop.load(Ordering::Acquire) => return,
-                // Its accept loop has ended for good: for want of a descriptor, if the gate's look ahead was wrong.
-                Err(e) => {
-                    log::warn!("the HTTP server behind the gate has ended ({e}); starting it again");
-                    match self.restart() {
-                        Some(again) => server = again,
-                        None => return,
-                    }
-                }
+                Err(e) => return e,
             }
         }
     }
 
     /// Opens the inner socket again, under its old name; `None` when the program stops meanwhile.
-    fn restart(&self) -> Option<Server> {
+    fn listen_again(&self) -> Option<UnixListener> {
         // The name is free when the last duplicate is closed.
         *lock(&self.inner.listener) = None;
         while !self.inner.stop.load(Ordering::Acquire) {
             match listen(&self.entrance, &self.inner) {
-                Ok(server) => return Some(server),
+                Ok(listener) => return Some(listener),
                 Err(e) => log::debug!("cannot start the HTTP server behind the gate: {e}; trying again"),
             }
             thread::sleep(RESTART_AFTER);
@@ -210,4 +224,53 @@ impl Reception {
 /// The value of a field; the gate sees to it that there is one at most.
 fn field<'a>(request: &'a tiny_http::Request, name: &'static str) -> Option<&'a str> {
     request.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// What the gate would send; `None` when the server did not answer.
+    fn healthz(entrance: &Entrance) -> Option<String> {
+        let mut stream = UnixStream::connect_addr(&entrance.address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let word = &entrance.word;
+        let head =
+            "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Windshield-Peer: 127.0.0.1:1\r\n";
+        stream.write_all(format!("{head}X-Windshield-Entrance: {word}\r\n\r\n").as_bytes()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok().filter(|length| *length > 0)?;
+        Some(text)
+    }
+
+    #[test]
+    fn a_server_whose_accept_loop_has_ended_is_started_again() {
+        let poll = mio::Poll::new().unwrap();
+        let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let entrance = Arc::new(Entrance::random().unwrap());
+        let options = Options {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            token: None,
+            allow_origin: Vec::new(),
+            static_dir: None,
+        };
+        let (to_loop, _requests) = mpsc::channel();
+        let (_replies, from_loop) = mpsc::channel();
+        let handle = start(options, Arc::clone(&entrance), to_loop, from_loop, waker).unwrap();
+        assert!(healthz(&entrance).unwrap().ends_with("ok\n"));
+        for _ in 0..3 {
+            // To tiny_http this looks like any accept error: its loop ends for good.
+            close(lock(&handle.inner.listener).as_ref().unwrap());
+            let deadline = std::time::Instant::now() + Duration::from_secs(20);
+            while healthz(&entrance).is_none() {
+                assert!(std::time::Instant::now() < deadline, "not back after 20 s");
+                thread::yield_now();
+            }
+        }
+    }
 }

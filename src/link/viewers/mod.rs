@@ -1,117 +1,32 @@
-//! All viewers: admits them, finds out whose a datagram is, hands each frame to everyone, and frees whoever is gone.
+//! All viewers: finds out whose a datagram is, hands each frame to everyone, and frees whoever is gone. How one comes in
+//! is in [`reception`].
+
+mod reception;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use str0m::Candidate;
 use str0m::ice::StunMessage;
 use str0m::net::{Protocol, Receive};
 
 use super::Options;
-use super::answer::{self, Fragment};
+use super::answer;
 use super::crypto::Crypto;
 use super::early::Early;
 use super::keyframes::Keyframes;
 use super::outlet::Outlet;
 use super::packetize::Packetizer;
+use super::request::{Offer, Output};
 use super::viewer::{Happened, Viewer};
 use crate::frame::{Frame, Obeyed, Order};
 use crate::h264::{ProfileLevelId, kind, nals};
 use crate::message::{Severity, ToPage, Topic};
-use crate::random;
 use crate::trace::{LinkStats, ViewerStats};
 
 /// A viewer that sends nothing for this long is gone: its browser answers our checks at least once a second, and our page
 /// beats at 1 Hz besides. str0m alone would notice after 14 to 24 s and keep sending.
 pub const SILENCE: Duration = Duration::from_secs(5);
-
-/// An offer that comes before the stream has told its profile waits this long for it.
-const PROFILE_WAIT: Duration = Duration::from_secs(1);
-
-/// What a refused viewer is told to wait, in seconds: a seat may be free then.
-const RETRY_AFTER_S: u32 = 5;
-
-/// An offer.
-#[derive(Debug)]
-pub struct Offer {
-    /// SDP as posted.
-    pub sdp: String,
-    /// It was posted by our own page, so this viewer's messages count.
-    pub own_page: bool,
-    /// The address by which the viewer reached us, where its request tells: behind a forwarded port that is not one of
-    /// this machine's own.
-    pub host: Option<IpAddr>,
-}
-
-/// A PATCH.
-#[derive(Debug)]
-pub struct Patch {
-    /// Which session.
-    pub session: String,
-    /// The If-Match header, unquoted; `*` for an ICE restart.
-    pub if_match: Option<String>,
-    /// The body, an SDP fragment.
-    pub fragment: String,
-}
-
-/// The answer to a request.
-#[derive(Debug)]
-pub enum Answer {
-    /// A viewer was admitted.
-    Created {
-        /// Names its resource.
-        session: String,
-        /// Names its ICE session.
-        etag: String,
-        /// The answer.
-        sdp: String,
-    },
-    /// ICE was restarted.
-    Restarted {
-        /// Names the new ICE session.
-        etag: String,
-        /// Our new credentials and candidates.
-        fragment: String,
-    },
-    /// Candidates were taken.
-    Taken,
-    /// The session is ended.
-    Closed,
-    /// No.
-    Refused(Refused),
-}
-
-/// Why not.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// The offer cannot be read.
-    BadOffer(String),
-    /// The offer can be read but not served.
-    Unprocessable(String),
-    /// There is no such session.
-    UnknownSession,
-    /// A PATCH without If-Match.
-    EtagMissing,
-    /// A PATCH for an ICE session that is over.
-    EtagMismatch,
-    /// All seats are taken.
-    Busy {
-        /// Seconds after which asking again makes sense.
-        retry_after_s: u32,
-        /// What to tell the person.
-        sentence: String,
-    },
-}
-
-/// What comes out.
-#[derive(Debug)]
-pub enum Output {
-    /// For the source.
-    Order(Order),
-    /// For whoever asked with this ticket.
-    Answer(u64, Answer),
-}
 
 /// An offer that waits for the stream's profile.
 #[derive(Debug)]
@@ -198,41 +113,6 @@ impl Viewers {
                 let _ = viewer.drain(now, outlet, &mut self.happened);
             }
         }
-        self.settle(now, outlet);
-    }
-
-    /// Somebody wants to watch. Answered by an [`Output::Answer`] with the same ticket, at the latest after a second.
-    pub fn handle_offer(&mut self, now: Instant, ticket: u64, offer: Offer, outlet: &mut dyn Outlet) {
-        if self.viewers.len() + self.pending.len() >= self.options.max_viewers {
-            let sentence = format!("all {} seats are taken; try again in a few seconds", self.options.max_viewers);
-            self.answer(ticket, Answer::Refused(Refused::Busy { retry_after_s: RETRY_AFTER_S, sentence }));
-        } else if let Some(profile) = self.profile {
-            self.admit(now, ticket, offer, profile, outlet);
-        } else {
-            self.pending.push(Pending { ticket, offer, until: now + PROFILE_WAIT });
-        }
-    }
-
-    /// A viewer trickles candidates or restarts ICE.
-    pub fn handle_patch(&mut self, now: Instant, ticket: u64, patch: Patch, outlet: &mut dyn Outlet) {
-        let answer = match self.patch(now, &patch, outlet) {
-            Ok(answer) => answer,
-            Err(refused) => Answer::Refused(refused),
-        };
-        self.answer(ticket, answer);
-        self.settle(now, outlet);
-    }
-
-    /// A viewer says goodbye.
-    pub fn handle_close(&mut self, now: Instant, ticket: u64, session: &str, outlet: &mut dyn Outlet) {
-        let answer = match self.viewers.iter_mut().find(|v| v.session == session) {
-            Some(viewer) => {
-                viewer.close(now, outlet);
-                Answer::Closed
-            }
-            None => Answer::Refused(Refused::UnknownSession),
-        };
-        self.answer(ticket, answer);
         self.settle(now, outlet);
     }
 
@@ -374,10 +254,6 @@ impl Viewers {
         self.profile
     }
 
-    fn answer(&mut self, ticket: u64, answer: Answer) {
-        self.outputs.push_back(Output::Answer(ticket, answer));
-    }
-
     fn learn_profile(&mut self, now: Instant, frame: &[u8], outlet: &mut dyn Outlet) {
         let sps = nals(frame).find(|n| n.kind() == kind::SPS);
         let Some(profile) = sps.and_then(|n| ProfileLevelId::of_sps(n.bytes)) else { return };
@@ -387,110 +263,6 @@ impl Viewers {
         for Pending { ticket, offer, .. } in std::mem::take(&mut self.pending) {
             self.admit(now, ticket, offer, profile, outlet);
         }
-    }
-
-    fn admit(&mut self, now: Instant, ticket: u64, offer: Offer, profile: ProfileLevelId, outlet: &mut dyn Outlet) {
-        let answer = match self.negotiate(now, &offer, profile, outlet) {
-            Ok((viewer, sdp)) => {
-                log::info!(
-                    "viewer {} joins ({} of {})",
-                    &viewer.session[..8],
-                    self.viewers.len() + 1,
-                    self.options.max_viewers
-                );
-                let created = Answer::Created { session: viewer.session.clone(), etag: etag(&viewer), sdp };
-                self.viewers.push(viewer);
-                self.stats.viewers_admitted += 1;
-                created
-            }
-            Err(refused) => Answer::Refused(refused),
-        };
-        self.answer(ticket, answer);
-    }
-
-    /// Answers with the stream's own profile; where that was not offered, as constrained baseline, with a warning: many
-    /// decoders cope, and no picture at all is worse.
-    fn negotiate(
-        &mut self,
-        now: Instant,
-        offer: &Offer,
-        profile: ProfileLevelId,
-        outlet: &mut dyn Outlet,
-    ) -> Result<(Viewer, String), Refused> {
-        let fallback = ProfileLevelId::CONSTRAINED_BASELINE;
-        for answered in [profile, fallback] {
-            let parsed = answer::parse(&offer.sdp).map_err(Refused::BadOffer)?;
-            let mut rtc = answer::engine(now, &self.crypto, answered);
-            for candidate in answer::candidates(&self.addresses, self.options.port).chain(answer::reached_at(
-                offer.host,
-                &self.addresses,
-                self.options.port,
-            )) {
-                rtc.add_local_candidate(candidate);
-            }
-            let sdp = rtc
-                .sdp_api()
-                .accept_offer(parsed)
-                .map_err(|error| Refused::BadOffer(format!("the offer cannot be answered: {error}")))?
-                .to_sdp_string();
-            let mut viewer = Viewer::new(now, random::hex::<16>(), rtc, self.options.playout_delay);
-            viewer.own_page = offer.own_page;
-            if viewer.negotiated(offer.sdp.clone(), answer::video_mids(&sdp)) {
-                if answered != profile {
-                    let warning = format!(
-                        "This browser does not offer the stream's H.264 profile ({:06x}); it may show nothing. \
-                         Set the encoder to constrained baseline.",
-                        profile.0
-                    );
-                    log::warn!("viewer {}: {warning}", &viewer.session[..8]);
-                    viewer.warning = Some(warning);
-                }
-                let _ = viewer.drain(now, outlet, &mut self.happened);
-                return Ok((viewer, sdp));
-            }
-        }
-        Err(Refused::Unprocessable(
-            "the offer has no video line that receives H.264 in packetization-mode 1; this program sends nothing else"
-                .into(),
-        ))
-    }
-
-    fn patch(&mut self, now: Instant, patch: &Patch, outlet: &mut dyn Outlet) -> Result<Answer, Refused> {
-        let viewer = self.viewers.iter_mut().find(|v| v.session == patch.session).ok_or(Refused::UnknownSession)?;
-        let fragment = Fragment::parse(&patch.fragment);
-        let matches = match patch.if_match.as_deref() {
-            None => return Err(Refused::EtagMissing),
-            Some("*") => true,
-            Some(tag) => tag == etag(viewer),
-        };
-        if !matches {
-            return Err(Refused::EtagMismatch);
-        }
-        // Other credentials than those offered: a restart. The same, or none: more candidates.
-        let known = Fragment::parse(&viewer.offer).ufrag;
-        let restart = fragment.ufrag.zip(fragment.pwd).filter(|(ufrag, _)| known != Some(ufrag));
-        let Some((ufrag, pwd)) = restart else {
-            for candidate in fragment.usable() {
-                viewer.rtc().add_remote_candidate(candidate);
-                let _ = viewer.drain(now, outlet, &mut self.happened);
-            }
-            return Ok(Answer::Taken);
-        };
-        let usable: Vec<String> = fragment.usable().map(|c: Candidate| c.to_sdp_string()).collect();
-        let usable: Vec<&str> = usable.iter().map(String::as_str).collect();
-        let renewed = answer::with_credentials(&viewer.offer, ufrag, pwd, &usable);
-        let parsed = answer::parse(&renewed).map_err(Refused::BadOffer)?;
-        let answer = viewer
-            .rtc()
-            .sdp_api()
-            .accept_offer(parsed)
-            .map_err(|error| Refused::BadOffer(format!("ICE cannot be restarted: {error}")))?
-            .to_sdp_string();
-        viewer.negotiated(renewed, answer::video_mids(&answer));
-        viewer.ice_generation += 1;
-        let _ = viewer.drain(now, outlet, &mut self.happened);
-        log::info!("viewer {} looks for a new path", &viewer.session[..8]);
-        Ok(Answer::Restarted { etag: etag(viewer), fragment: answer::restart_fragment(&answer) })
     }
 
     /// Finds the viewer a datagram is for and hands it over; false if there is none. A binding request names its viewer
@@ -506,10 +278,14 @@ impl Viewers {
         let Ok(receive) = Receive::new(Protocol::Udp, source, destination, bytes) else { return false };
         let ufrag = (bytes[0] < 2).then(|| StunMessage::parse(bytes).ok()).flatten();
         let ufrag = ufrag.as_ref().and_then(StunMessage::split_username).map(|(ours, _)| ours);
+        // A DTLS handshake record in the clear whose message is ClientHello (RFC 9147 sections 4 and 5.2).
+        let client_hello = matches!(bytes, [22, _, _, 0, 0, ..]) && bytes.get(13) == Some(&1);
         let input = str0m::Input::Receive(now, receive);
         let found = self.viewers.iter_mut().rev().find(|viewer| match ufrag {
             Some(ufrag) => viewer.ufrag == ufrag && viewer.accepts(&input),
-            None => viewer.accepts(&input),
+            // A browser that begins anew at this address may begin before our check has found it: no business of the
+            // session it left behind.
+            None => !(client_hello && viewer.is_secured()) && viewer.accepts(&input),
         });
         let (Some(viewer), str0m::Input::Receive(_, receive)) = (found, input) else { return false };
         viewer.handle_datagram(now, receive, outlet, &mut self.happened);
@@ -578,8 +354,8 @@ impl Viewers {
         }
     }
 
-    /// Two sessions cannot live at one address and port: where a new one has proven itself (its check carried its
-    /// credentials), the older is what a reloaded page left behind.
+    /// Two sessions cannot live at one address and port: where a new one has proven itself (it answered our check from
+    /// there), the older is what a reloaded page left behind.
     fn free_predecessors(&mut self, now: Instant, source: SocketAddr, outlet: &mut dyn Outlet) {
         let mut newest_seen = false;
         for viewer in self.viewers.iter_mut().rev().filter(|v| v.remote == Some(source)) {
@@ -605,9 +381,4 @@ fn say_why_it_waits(
         outlet,
         happened,
     );
-}
-
-/// The entity tag of a viewer's ICE session.
-fn etag(viewer: &Viewer) -> String {
-    format!("{}-{}", &viewer.session[..8], viewer.ice_generation)
 }
