@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import statistics
 
 import pytest
 
@@ -47,8 +48,10 @@ def test_the_demo_keeps_the_size_and_rate_it_was_given(car, watch):
     frames = page.wait_decoded(31)
     assert (frames[-1]["width"], frames[-1]["height"]) == (1280, 720)
     assert_consecutive(frames)
-    elapsed = (frames[-1]["capturedMicros"] - frames[0]["capturedMicros"]) / 1e6
-    assert elapsed == pytest.approx(30 / 15, rel=0.1), "30 steps at 15 frames a second, in the car's own clock"
+    times = [frame["capturedMicros"] for frame in frames]
+    # In the car's own clock; the median, because a machine that is busy elsewhere may delay single frames.
+    step = statistics.median(b - a for a, b in zip(times, times[1:]))
+    assert step == pytest.approx(1e6 / 15, rel=0.2)
 
 
 def test_a_clip_is_seen_without_a_gap_and_in_a_loop(car, watch, clip):
