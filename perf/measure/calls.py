@@ -44,7 +44,7 @@ def once(bench, kind):
     sender = bench.sender(kind, bench.clip, port)
     viewer = bench.viewer(port, bench.seconds + 4)
     time.sleep(1)
-    strace = bench.start(["strace", "-f", "-ttt", "-s", "0", "-p", sender.pid, "-o", record], stderr=subprocess.DEVNULL)
+    strace = bench.start(["strace", "-f", "-v", "-ttt", "-s", "0", "-p", sender.pid, "-o", record], stderr=subprocess.DEVNULL)
     time.sleep(bench.seconds)
     strace.send_signal(signal.SIGINT)
     strace.wait()
