@@ -19,7 +19,7 @@ use sim::{CAR, FRAME, MS, World};
 use str0m::config::DtlsVersion;
 use str0m::media::{Direction, MediaKind, MediaTime, Mid, Pt};
 use str0m::net::{Protocol, Receive, Transmit};
-use str0m::rtp::Extension;
+use str0m::rtp::{Extension, ExtensionMap};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 use windshield::clock::Micros;
 use windshield::frame::Frame;
@@ -63,12 +63,16 @@ struct Pair {
 const VIEWER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 1, 1)), 5000);
 
 impl Pair {
-    fn new(mut now: Instant, crypto: &Crypto) -> Self {
+    fn new(now: Instant, crypto: &Crypto) -> Self {
+        // Of extensions those that our own engine has, and no more.
+        let mut extensions = ExtensionMap::empty();
+        extensions.set(4, Extension::RtpMid);
+        extensions.set(14, Extension::PlayoutDelay);
         let config = || {
             let config = crypto.configure(RtcConfig::new()).set_dtls_version(DtlsVersion::Auto).clear_codecs();
-            config.enable_h264(true).set_extension(14, Extension::PlayoutDelay)
+            config.enable_h264(true).set_extension_map(extensions.clone()).build(now)
         };
-        let (mut car, mut viewer) = (config().build(now), config().build(now));
+        let (mut car, mut viewer) = (config(), config());
         car.add_local_candidate(Candidate::host(CAR, "udp").unwrap());
         viewer.add_local_candidate(Candidate::host(VIEWER, "udp").unwrap());
         let mut api = viewer.sdp_api();
@@ -81,7 +85,7 @@ impl Pair {
         car.direct_api().stream_tx(&stream).unwrap().set_rtx_cache(512, 500 * MS, None);
         let pt = car.writer(mid).unwrap().payload_params().next().unwrap().pt();
         let mut pair = Self { car, viewer, mid, pt, connected: false };
-        let end = now + Duration::from_secs(5);
+        let (mut now, end) = (now, now + Duration::from_secs(5));
         while !pair.connected && now < end {
             now += MS;
             pair.time_passes(now);
