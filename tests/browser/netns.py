@@ -36,10 +36,13 @@ def why_not():
     if os.geteuid() != 0:
         return "network namespaces want root; run tests/run as root or with sudo"
     probe = f"ws-probe-{os.getpid()}"
-    made = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True)
-    if made.returncode:
-        return f"ip netns add: {made.stderr.strip()}"
-    subprocess.run(["ip", "netns", "del", probe], check=True)
+    try:
+        for command in (["add", probe], ["exec", probe, "true"]):
+            done = subprocess.run(["ip", "netns", *command], capture_output=True, text=True)
+            if done.returncode:
+                return f"no network namespaces here: ip netns {command[0]}: {done.stderr.strip()}"
+    finally:
+        subprocess.run(["ip", "netns", "del", probe], capture_output=True)
     return None
 
 

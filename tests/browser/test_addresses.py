@@ -4,12 +4,16 @@ namespaces as two machines. Needs root (tests/run sees to it); a plain skip with
 import pytest
 
 import netns
+from car import until
 
-pytestmark = pytest.mark.skipif(bool(netns.why_not()), reason=str(netns.why_not()))
+@pytest.fixture(scope="module")
+def allowed():
+    if reason := netns.why_not():
+        pytest.skip(reason)
 
 
 @pytest.fixture
-def network():
+def network(allowed):
     made = netns.Network(cables=2)
     yield made
     made.remove()
@@ -75,7 +79,6 @@ def test_the_viewer_gets_another_address(network, away, far_car):
 
 def test_the_program_is_there_before_any_network_is(network, away, far_car):
     one = far_car("10.77.1.1", ready=False)
-    from car import until
     until(lambda: str(one.port) in one.log() or one.process.poll() is not None, "it says what it is")
     assert one.process.poll() is None, one.log()
     network.up(0, car="10.77.1.1/24", viewer="10.77.1.2/24")
