@@ -89,7 +89,8 @@ def joins(browser, url, blank, count, own=None):
             open_player(page, url, blank)
             page.evaluate("player.start('/whep')")
             name = "player.firstFrameMs"
-        times.append(wait_for(page, name))
+        first = wait_for(page, name)
+        times.append({"first": first, **({} if own else page.evaluate("player.stages"))})
         context.close()
     return times
 

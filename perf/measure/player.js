@@ -9,7 +9,7 @@ globalThis.player = (() => {
   const video = document.createElement("video");
   Object.assign(video, { muted: true, playsInline: true, autoplay: true });
   document.body.replaceChildren(video);
-  const player = { frames, firstFrameMs: null, pc: null, start };
+  const player = { frames, stages: {}, firstFrameMs: null, pc: null, start };
 
   function shown(posted) {
     const step = (now, { rtpTimestamp, presentationTime, presentedFrames, receiveTime = null }) => {
@@ -35,11 +35,15 @@ globalThis.player = (() => {
     };
     await pc.setLocalDescription(await pc.createOffer());
     const posted = performance.now();
+    const reached = (stage) => (player.stages[stage] ??= performance.now() - posted);
+    pc.oniceconnectionstatechange = () => pc.iceConnectionState === "connected" && reached("ice");
+    pc.onconnectionstatechange = () => pc.connectionState === "connected" && reached("dtls");
     shown(posted);
     const headers = { "Content-Type": "application/sdp" };
     const reply = await fetch(path, { method: "POST", headers, body: pc.localDescription.sdp });
     if (reply.status !== 201) throw new Error(`${reply.status}: ${await reply.text()}`);
     await pc.setRemoteDescription({ type: "answer", sdp: await reply.text() });
+    reached("answer");
   }
 
   return player;
