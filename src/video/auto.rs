@@ -102,7 +102,7 @@ pub fn decide(nodes: &[Node], rpicam: Rpicam) -> (Choice, String) {
                 String::from_utf8_lossy(&format),
                 name(encoder)
             );
-            return (Choice::Encoder { camera: camera.path.clone(), encoder: encoder.path.clone() }, why);
+            return (Choice::Encoder(camera.path.clone(), encoder.path.clone()), why);
         }
     }
     let sensor = nodes.iter().find(|node| node.is_for_libcamera());

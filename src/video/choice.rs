@@ -21,10 +21,12 @@ pub enum Choice {
     Camera(PathBuf),
     /// A V4L2 device that delivers raw pictures, and the V4L2 encoder that makes H.264 of them.
     Encoder(PathBuf, PathBuf),
+    /// `rpicam-vid`, which speaks to the camera by libcamera.
+    Rpicam,
 }
 
 /// What a `--source` may be, for every sentence that refuses one.
-const SOURCES: &str = "auto, demo, v4l2:/dev/videoN, encoder:/dev/videoN,/dev/videoM, clip:FILE.h264, \
+const SOURCES: &str = "auto, demo, rpicam, v4l2:/dev/videoN, encoder:/dev/videoN,/dev/videoM, clip:FILE.h264, \
                        pipe:- (standard input) or pipe:COMMAND";
 
 impl FromStr for Choice {
@@ -34,12 +36,13 @@ impl FromStr for Choice {
         match text.split_once(':') {
             None if text == "auto" => Ok(Self::Auto),
             None if text == "demo" => Ok(Self::Demo),
+            None if text == "rpicam" => Ok(Self::Rpicam),
             Some(("clip", "")) => Err("--source clip: names no file; write clip:FILE.h264".into()),
             Some(("clip", path)) => Ok(Self::Clip(path.into())),
             Some(("pipe", "-")) => Ok(Self::Stdin),
             Some(("pipe", command)) if command.trim().is_empty() => {
                 Err("--source pipe: names no command; write pipe:- for standard input or \
-                 pipe:COMMAND, e.g. \"pipe:rpicam-vid -t 0 -n --codec h264 --profile baseline --inline --flush -o -\""
+                 pipe:COMMAND, e.g. \"pipe:ffmpeg -re -i a.mp4 -c copy -f h264 -\", or rpicam for rpicam-vid"
                     .into())
             }
             Some(("pipe", command)) => Ok(Self::Command(command.into())),
@@ -125,6 +128,7 @@ mod tests {
         let of = |text: &str| text.parse::<Choice>().unwrap();
         assert_eq!(of("auto"), Choice::Auto);
         assert_eq!(of("demo"), Choice::Demo);
+        assert_eq!(of("rpicam"), Choice::Rpicam);
         assert_eq!(of("clip:/a:b.h264"), Choice::Clip("/a:b.h264".into()));
         assert_eq!(of("pipe:-"), Choice::Stdin);
         assert_eq!(of("pipe:cat x | y: z"), Choice::Command("cat x | y: z".into()));

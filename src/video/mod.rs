@@ -6,6 +6,7 @@
 
 mod access_unit;
 mod assembler;
+pub mod auto;
 mod backoff;
 pub mod camera;
 mod choice;
@@ -15,9 +16,11 @@ pub mod demo;
 pub mod encoder;
 mod group;
 mod input;
+mod nodes;
 mod parameter_sets;
 pub mod pipe;
 mod queue;
+pub mod rpicam;
 #[cfg(test)]
 mod scratch;
 pub mod settings;
@@ -79,13 +82,22 @@ pub enum Source {
     Camera(camera::Camera),
     /// A V4L2 camera with a V4L2 encoder behind it.
     Encoder(encoder::Encoder),
+    /// The camera of a Pi whose stack is libcamera.
+    Rpicam(rpicam::Rpicam),
+    /// What `--source auto` took.
+    Auto {
+        /// Never another `Auto`.
+        source: Box<Source>,
+        /// Why this source and not another.
+        why: String,
+    },
     /// The drawn scene.
     #[cfg(feature = "demo")]
     Demo {
         /// The scene and its encoder.
         scene: demo::Demo,
         /// Why this source and not another.
-        why: &'static str,
+        why: String,
         /// See [`Source::describe`].
         about: String,
     },
@@ -99,6 +111,8 @@ macro_rules! each {
             Self::Pipe($one) => $call,
             Self::Camera($one) => $call,
             Self::Encoder($one) => $call,
+            Self::Rpicam($one) => $call,
+            Self::Auto { source: $one, .. } => $call,
             #[cfg(feature = "demo")]
             Self::Demo { scene: $one, .. } => $call,
         }
@@ -118,13 +132,27 @@ impl Source {
             Choice::Command(command) => Ok(Self::Pipe(pipe::Pipe::command(command, &wakeup, now)?)),
             Choice::Camera(path) => Ok(Self::Camera(camera::Camera::open(path, options, &wakeup, now)?)),
             Choice::Encoder(raw, m2m) => Ok(Self::Encoder(encoder::Encoder::open(raw, m2m, options, &wakeup, now)?)),
-            Choice::Auto => Self::open_demo(options, wakeup, "no camera support in this version yet"),
-            Choice::Demo => Self::open_demo(options, wakeup, "asked for by --source demo"),
+            Choice::Rpicam => {
+                let (program, _) = nodes::rpicam();
+                Ok(Self::Rpicam(rpicam::Rpicam::open(program, options, &wakeup, now)?))
+            }
+            Choice::Auto => Self::open_best(options, wakeup, now),
+            Choice::Demo => Self::open_demo(options, wakeup, "asked for by --source demo".to_owned()),
         }
     }
 
+    /// What [`auto`] decides for this machine.
+    fn open_best(options: &Options, wakeup: Wakeup<'_>, now: Instant) -> io::Result<Self> {
+        let (choice, why) = auto::decide(&nodes::list(), nodes::rpicam().1);
+        if matches!(choice, Choice::Auto | Choice::Demo) {
+            return Self::open_demo(options, wakeup, why);
+        }
+        let source = Self::open(&Options { choice, ..options.clone() }, wakeup, now)?;
+        Ok(Self::Auto { source: Box::new(source), why })
+    }
+
     #[cfg(feature = "demo")]
-    fn open_demo(options: &Options, wakeup: Wakeup<'_>, why: &'static str) -> io::Result<Self> {
+    fn open_demo(options: &Options, wakeup: Wakeup<'_>, why: String) -> io::Result<Self> {
         let Options { size, fps, bitrate, .. } = *options;
         let scene = demo::Demo::open(size, fps, bitrate, wakeup.waker)?;
         let about = format!("the demo scene, {size} at {fps} fps, {} ({why})", Rate(bitrate));
@@ -132,7 +160,7 @@ impl Source {
     }
 
     #[cfg(not(feature = "demo"))]
-    fn open_demo(options: &Options, _: Wakeup<'_>, why: &'static str) -> io::Result<Self> {
+    fn open_demo(options: &Options, _: Wakeup<'_>, why: String) -> io::Result<Self> {
         let sentence = match options.choice {
             Choice::Demo => "the demo scene is not compiled into this program (cargo feature \"demo\")".to_owned(),
             _ => {
@@ -157,6 +185,8 @@ impl Source {
             Self::Pipe(pipe) => pipe.handle_timeout(now),
             Self::Camera(camera) => camera.handle_timeout(now),
             Self::Encoder(encoder) => encoder.handle_timeout(now),
+            Self::Rpicam(rpicam) => rpicam.handle_timeout(now),
+            Self::Auto { source, .. } => source.handle_timeout(now),
             #[cfg(feature = "demo")]
             Self::Demo { .. } => {}
         }
@@ -169,6 +199,8 @@ impl Source {
             Self::Pipe(pipe) => pipe.poll_timeout(),
             Self::Camera(camera) => camera.poll_timeout(),
             Self::Encoder(encoder) => encoder.poll_timeout(),
+            Self::Rpicam(rpicam) => rpicam.poll_timeout(),
+            Self::Auto { source, .. } => source.poll_timeout(),
             #[cfg(feature = "demo")]
             Self::Demo { .. } => None,
         }
@@ -195,10 +227,36 @@ impl Source {
         match self {
             Self::Camera(camera) => camera.change(now, change),
             Self::Encoder(encoder) => encoder.change(now, change),
+            Self::Rpicam(rpicam) => rpicam.change(now, change),
+            Self::Auto { source, .. } => source.change(now, change),
             Self::Clip(_) => change.refused("a recorded clip has no camera"),
             Self::Pipe(_) => change.refused("a pipe carries no orders to its camera"),
             #[cfg(feature = "demo")]
-            Self::Demo { .. } => change.refused("the demo scene has no camera"),
+            Self::Demo { scene, .. } => {
+                let mut outcomes = change.refused("the demo scene has no camera");
+                if let Some(rate) = change.bitrate
+                    && let Some(outcome) = outcomes.iter_mut().find(|outcome| outcome.name == "bitrate")
+                {
+                    outcome.result = match scene.order(now, Order::Bitrate(rate)) {
+                        Obeyed::Yes => Ok(format!("{} bit/s", scene.stats().bitrate.unwrap_or(rate.0))),
+                        Obeyed::Cannot(why) => Err(why.to_owned()),
+                    };
+                }
+                outcomes
+            }
+        }
+    }
+
+    /// How the camera is set; none where there is no camera to set.
+    pub fn settings(&self) -> Option<&Settings> {
+        match self {
+            Self::Camera(camera) => Some(camera.settings()),
+            Self::Encoder(encoder) => Some(encoder.settings()),
+            Self::Rpicam(rpicam) => Some(rpicam.settings()),
+            Self::Auto { source, .. } => source.settings(),
+            Self::Clip(_) | Self::Pipe(_) => None,
+            #[cfg(feature = "demo")]
+            Self::Demo { .. } => None,
         }
     }
 
@@ -215,8 +273,10 @@ impl Source {
             Self::Pipe(pipe) => pipe.stats(),
             Self::Camera(camera) => camera.stats(),
             Self::Encoder(encoder) => encoder.stats(),
+            Self::Rpicam(rpicam) => rpicam.stats(),
+            Self::Auto { source, why } => SourceStats { why: why.clone(), ..source.stats() },
             #[cfg(feature = "demo")]
-            Self::Demo { scene, why, .. } => SourceStats { why: (*why).to_owned(), ..scene.stats() },
+            Self::Demo { scene, why, .. } => SourceStats { why: why.clone(), ..scene.stats() },
         }
     }
 
@@ -227,6 +287,8 @@ impl Source {
             Self::Pipe(pipe) => pipe.describe(),
             Self::Camera(camera) => camera.describe(),
             Self::Encoder(encoder) => encoder.describe(),
+            Self::Rpicam(rpicam) => rpicam.describe(),
+            Self::Auto { source, why } => format!("{} ({why})", source.describe()),
             #[cfg(feature = "demo")]
             Self::Demo { about, .. } => about.clone(),
         }

@@ -346,14 +346,8 @@ impl Pipe {
         let State::Running { input, group, started } = std::mem::replace(&mut self.state, State::Ended) else { return };
         input.close(&self.registry);
         if let Some(group) = group {
-            self.state = State::Leaving {
-                group,
-                started,
-                step: Step::Exit,
-                until: now + TO_EXIT,
-                look: now,
-                next: Next::Pause,
-            };
+            self.state =
+                State::Leaving { group, started, step: Step::Exit, until: now + TO_EXIT, look: now, next: Next::Pause };
             self.see_off(now);
         }
     }

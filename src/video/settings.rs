@@ -1,8 +1,13 @@
 //! What a person may ask of a camera: at start ([`Settings`]) and while it runs ([`Change`]). Values only; `None` leaves
 //! a thing as the driver has it. The command line and `PATCH /camera` fill them, `camera` and `encoder` carry them out.
 
+mod json;
+mod typed;
+
 use std::time::Duration;
 
+pub use self::json::{NotRead, to_json};
+pub use self::typed::KEYS;
 use crate::frame::Bitrate;
 
 /// Asked for at start, beside size, frame rate and bit rate, which every source has.

@@ -122,7 +122,9 @@ pub(super) fn how_it_ended(who: Subject, status: Option<ExitStatus>, by_us: bool
         Some(127) => format!("{who} was not found ({how}; check the command behind --source pipe:)"),
         Some(126) => format!("{who} may not be executed ({how}; check the command behind --source pipe:)"),
         _ if who == Subject::Rpicam => {
-            format!("{who} ended ({how}; it says why in the log, and rpicam-hello --list-cameras whether it sees a camera)")
+            format!(
+                "{who} ended ({how}; it says why in the log, and rpicam-hello --list-cameras whether it sees a camera)"
+            )
         }
         _ => format!("{who} ended ({how})"),
     }

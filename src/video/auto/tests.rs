@@ -58,7 +58,7 @@ fn with(mut first: Vec<Node>, rest: Vec<Node>) -> Vec<Node> {
 fn each_machine_gets_the_best_it_has_and_the_reason() {
     use Rpicam::{Installed, Missing};
     let camera = |path: &str| Choice::Camera(path.into());
-    let encoder = |path: &str| Choice::Encoder { camera: path.into(), encoder: "/dev/video11".into() };
+    let encoder = |path: &str| Choice::Encoder(path.into(), "/dev/video11".into());
     let metadata = node("/dev/video1", "uvcvideo", "HD Pro Webcam C920", METADATA, &[], &[]);
     for (machine, nodes, rpicam, choice, words) in [
         ("nothing", vec![], Missing, Choice::Demo, "no camera was found; plug it in"),
@@ -149,7 +149,8 @@ fn each_machine_gets_the_best_it_has_and_the_reason() {
 
 #[test]
 fn a_usb_camera_with_h264_beside_a_sensor_is_taken_and_the_lower_number_first() {
-    let nodes = with(vec![unicam(0x2520_0001), usb("/dev/video2", &["H264"]), usb("/dev/video4", &["H264"])], videocore());
+    let nodes =
+        with(vec![unicam(0x2520_0001), usb("/dev/video2", &["H264"]), usb("/dev/video4", &["H264"])], videocore());
     assert_eq!(decide(&nodes, Rpicam::Installed).0, Choice::Camera("/dev/video2".into()));
 }
 

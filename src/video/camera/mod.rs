@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::settings::{Change, Outcome};
+use super::settings::{Change, Outcome, Settings};
 use super::{Options, Wakeup};
 use crate::frame::{Frame, Obeyed, Order};
 use crate::message::Severity;
@@ -14,6 +14,7 @@ use crate::trace::SourceStats;
 #[derive(Debug)]
 pub struct Camera {
     path: PathBuf,
+    settings: Settings,
 }
 
 impl Camera {
@@ -22,8 +23,9 @@ impl Camera {
     /// # Errors
     /// Only if the loop's registry cannot be duplicated.
     pub fn open(path: &Path, options: &Options, wakeup: &Wakeup<'_>, now: Instant) -> io::Result<Self> {
-        let _ = (options, wakeup, now);
-        Ok(Self { path: path.to_owned() })
+        let _ = (wakeup, now);
+        let settings = options.camera.clone();
+        Ok(Self { path: path.to_owned(), settings })
     }
 
     /// See [`Source::handle_ready`](super::Source::handle_ready).
@@ -55,6 +57,11 @@ impl Camera {
     /// See [`Source::change`](super::Source::change).
     pub fn change(&mut self, _now: Instant, change: &Change) -> Vec<Outcome> {
         change.refused("cameras are not supported yet")
+    }
+
+    /// See [`Source::settings`](super::Source::settings).
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// See [`Source::notice`](super::Source::notice).

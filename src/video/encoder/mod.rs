@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::settings::{Change, Outcome};
+use super::settings::{Change, Outcome, Settings};
 use super::{Options, Wakeup};
 use crate::frame::{Frame, Obeyed, Order};
 use crate::message::Severity;
@@ -15,6 +15,7 @@ use crate::trace::SourceStats;
 pub struct Encoder {
     raw: PathBuf,
     encoder: PathBuf,
+    settings: Settings,
 }
 
 impl Encoder {
@@ -23,8 +24,9 @@ impl Encoder {
     /// # Errors
     /// Only if the loop's registry cannot be duplicated.
     pub fn open(raw: &Path, encoder: &Path, options: &Options, wakeup: &Wakeup<'_>, now: Instant) -> io::Result<Self> {
-        let _ = (options, wakeup, now);
-        Ok(Self { raw: raw.to_owned(), encoder: encoder.to_owned() })
+        let _ = (wakeup, now);
+        let settings = options.camera.clone();
+        Ok(Self { raw: raw.to_owned(), encoder: encoder.to_owned(), settings })
     }
 
     /// See [`Source::handle_ready`](super::Source::handle_ready).
@@ -56,6 +58,11 @@ impl Encoder {
     /// See [`Source::change`](super::Source::change).
     pub fn change(&mut self, _now: Instant, change: &Change) -> Vec<Outcome> {
         change.refused("cameras are not supported yet")
+    }
+
+    /// See [`Source::settings`](super::Source::settings).
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// See [`Source::notice`](super::Source::notice).

@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::typed::{EXPOSURE_US, white_balance, white_balances};
@@ -63,10 +64,14 @@ impl Change {
     /// # Errors
     /// A sentence with the key and what would be right.
     pub fn from_json(text: &str) -> Result<Self, NotRead> {
-        let patch: Patch = serde_json::from_str(text).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => NotRead::Impossible(format!("The camera cannot be set so: {error}.")),
-            _ => NotRead::NoJson(format!("This is no JSON: {error}.")),
-        })?;
+        serde_json::from_str::<IgnoredAny>(text)
+            .map_err(|error| NotRead::NoJson(format!("This is no JSON: {error}.")))?;
+        // serde would take a list as the values of the keys in their order.
+        if !text.trim_start().starts_with('{') {
+            return Err(NotRead::Impossible("The camera is set by a JSON object, such as {\"hflip\":true}.".into()));
+        }
+        let patch: Patch = serde_json::from_str(text)
+            .map_err(|error| NotRead::Impossible(format!("The camera cannot be set so: {error}.")))?;
         patch.meaning().map_err(NotRead::Impossible)
     }
 }
@@ -226,8 +231,9 @@ mod tests {
         for (text, hint) in [
             ("{\"zoom\":2}", "unknown field `zoom`, expected one of `exposure_us`"),
             ("{\"hflip\":true,\"hflip\":false}", "duplicate field"),
-            ("[]", "The camera cannot be set so"),
-            ("7", "The camera cannot be set so"),
+            ("[]", "by a JSON object"),
+            ("[5000]", "by a JSON object"),
+            ("7", "by a JSON object"),
             ("{\"hflip\":1}", "expected a boolean"),
             ("{\"exposure_us\":-1}", "The camera cannot be set so"),
             ("{\"exposure_us\":2.5}", "The camera cannot be set so"),
