@@ -37,6 +37,8 @@ pub struct Node {
     pub gives: Vec<FourCc>,
     /// What can be written to it: the formats of its output queue; empty for a camera.
     pub takes: Vec<FourCc>,
+    /// Why it could not be asked; the rest is empty then.
+    pub refused: Option<String>,
 }
 
 impl Node {
@@ -118,23 +120,37 @@ pub fn decide(nodes: &[Node], rpicam: Rpicam) -> (Choice, String) {
                 sensor.stack()
             ),
         ),
-        (None, _) => (Choice::Demo, nothing_found(cameras().next(), encoders().next(), rpicam)),
+        (None, _) => {
+            let refused = nodes.iter().find_map(|node| Some((node, node.refused.as_deref()?)));
+            (Choice::Demo, nothing_found(cameras().next(), encoders().next(), refused, rpicam))
+        }
     }
 }
 
 /// Why no camera is taken.
-fn nothing_found(camera: Option<&Node>, encoder: Option<&Node>, rpicam: Rpicam) -> String {
-    match (camera, encoder) {
-        (Some(camera), None) => {
+fn nothing_found(
+    camera: Option<&Node>,
+    encoder: Option<&Node>,
+    refused: Option<(&Node, &str)>,
+    rpicam: Rpicam,
+) -> String {
+    match (camera, encoder, refused) {
+        (Some(camera), None, _) => {
             format!("{} gives {} and no H.264, and no encoder was found", name(camera), list(&camera.gives))
         }
-        (Some(camera), Some(encoder)) => {
+        (Some(camera), Some(encoder), _) => {
             format!("{} gives {}, which {} does not take", name(camera), list(&camera.gives), name(encoder))
         }
-        (None, _) if rpicam == Rpicam::Installed => {
+        (None, _, Some((node, why))) => {
+            let path = node.path.display();
+            format!(
+                "{path} cannot be asked: {why}; it takes a member of the group video (sudo usermod -aG video $USER)"
+            )
+        }
+        (None, _, None) if rpicam == Rpicam::Installed => {
             "no camera was found, not by rpicam-vid's driver either; plug it in and start windshield again".to_owned()
         }
-        (None, _) => "no camera was found; plug it in and start windshield again".to_owned(),
+        (None, _, None) => "no camera was found; plug it in and start windshield again".to_owned(),
     }
 }
 

@@ -1,10 +1,13 @@
 //! EDGE: what this machine has for `auto` to choose from: the video nodes as they describe themselves, and programs in
 //! `PATH`. Asked once, at start. Opens each node for a moment and sets nothing: others may be streaming from it.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use super::auto::{Node, Rpicam};
 use super::rpicam::PROGRAMS;
 
-/// Every video node that can be opened, in the order of their numbers.
+/// Every video node, in the order of their numbers.
 pub(super) fn list() -> Vec<Node> {
     Vec::new()
 }
@@ -12,13 +15,11 @@ pub(super) fn list() -> Vec<Node> {
 /// The name under which `rpicam-vid` is installed; the newer one, for sentences, where it is not.
 pub(super) fn rpicam() -> (&'static str, Rpicam) {
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    let found = PROGRAMS.into_iter().find(|name| {
-        std::env::split_paths(&folders).any(|folder| folder.is_absolute() && is_program(&folder.join(name)))
-    });
+    let found =
+        PROGRAMS.into_iter().find(|name| std::env::split_paths(&folders).any(|folder| is_program(&folder.join(name))));
     found.map_or((PROGRAMS[0], Rpicam::Missing), |name| (name, Rpicam::Installed))
 }
 
-fn is_program(path: &std::path::Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
+fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
 }

@@ -16,6 +16,7 @@ fn node(path: &str, driver: &str, card: &str, caps: u32, gives: &[&str], takes: 
         caps,
         gives: formats(gives),
         takes: formats(takes),
+        refused: None,
     }
 }
 
@@ -125,6 +126,13 @@ fn each_machine_gets_the_best_it_has_and_the_reason() {
             Missing,
             Choice::Demo,
             "/dev/video0 (uvcvideo) gives MJPG, which /dev/video11 (bcm2835-codec) does not take",
+        ),
+        (
+            "somebody who is not in the group video",
+            vec![Node { path: "/dev/video0".into(), refused: Some("Permission denied".into()), ..Node::default() }],
+            Missing,
+            Choice::Demo,
+            "/dev/video0 cannot be asked: Permission denied; it takes a member of the group video",
         ),
         (
             "a loopback device without a feeder",
