@@ -25,6 +25,7 @@ mod slices;
 mod ticker;
 mod trouble;
 mod trust;
+mod v4l2;
 mod window;
 
 use std::io;
