@@ -208,7 +208,9 @@ impl Car {
             Err(NotRead::Impossible(why)) => return signal::Reply::Refused(signal::Refusal::Unprocessable(why)),
         };
         let outcomes = self.source.change(now, &change);
-        log::info!("camera: {change:?} -> {outcomes:?}");
+        for outcome in &outcomes {
+            log::info!("PATCH /camera: {outcome}");
+        }
         signal::Reply::Json(self.camera(&outcomes))
     }
 

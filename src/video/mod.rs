@@ -28,6 +28,7 @@ mod slices;
 mod ticker;
 mod trouble;
 mod trust;
+mod v4l2;
 mod window;
 
 use std::io;
@@ -84,13 +85,6 @@ pub enum Source {
     Encoder(encoder::Encoder),
     /// The camera of a Pi whose stack is libcamera.
     Rpicam(rpicam::Rpicam),
-    /// What `--source auto` took.
-    Auto {
-        /// Never another `Auto`.
-        source: Box<Source>,
-        /// Why this source and not another.
-        why: String,
-    },
     /// The drawn scene.
     #[cfg(feature = "demo")]
     Demo {
@@ -112,7 +106,6 @@ macro_rules! each {
             Self::Camera($one) => $call,
             Self::Encoder($one) => $call,
             Self::Rpicam($one) => $call,
-            Self::Auto { source: $one, .. } => $call,
             #[cfg(feature = "demo")]
             Self::Demo { scene: $one, .. } => $call,
         }
@@ -126,6 +119,14 @@ impl Source {
     /// A sentence, and only for what a restart cannot mend: a clip that is missing, empty or no H.264, standard input
     /// that is no stream, a demo that is not compiled in. A program that cannot be run or dies is a state.
     pub fn open(options: &Options, wakeup: Wakeup<'_>, now: Instant) -> io::Result<Self> {
+        let source = Self::open_choice(options, wakeup, now)?;
+        if source.settings().is_none() && options.camera != Settings::default() {
+            log::warn!("--camera: there is no camera to set; the source is {}", source.describe());
+        }
+        Ok(source)
+    }
+
+    fn open_choice(options: &Options, wakeup: Wakeup<'_>, now: Instant) -> io::Result<Self> {
         match &options.choice {
             Choice::Clip(path) => Ok(Self::Clip(clip::Clip::open(path, options.fps, &wakeup, now)?)),
             Choice::Stdin => Ok(Self::Pipe(pipe::Pipe::stdin(&wakeup, now)?)),
@@ -147,8 +148,12 @@ impl Source {
         if matches!(choice, Choice::Auto | Choice::Demo) {
             return Self::open_demo(options, wakeup, why);
         }
-        let source = Self::open(&Options { choice, ..options.clone() }, wakeup, now)?;
-        Ok(Self::Auto { source: Box::new(source), why })
+        Ok(match Self::open_choice(&Options { choice, ..options.clone() }, wakeup, now)? {
+            Self::Camera(camera) => Self::Camera(camera.because(why)),
+            Self::Encoder(encoder) => Self::Encoder(encoder.because(why)),
+            Self::Rpicam(rpicam) => Self::Rpicam(rpicam.because(why)),
+            other => other,
+        })
     }
 
     #[cfg(feature = "demo")]
@@ -186,7 +191,6 @@ impl Source {
             Self::Camera(camera) => camera.handle_timeout(now),
             Self::Encoder(encoder) => encoder.handle_timeout(now),
             Self::Rpicam(rpicam) => rpicam.handle_timeout(now),
-            Self::Auto { source, .. } => source.handle_timeout(now),
             #[cfg(feature = "demo")]
             Self::Demo { .. } => {}
         }
@@ -200,7 +204,6 @@ impl Source {
             Self::Camera(camera) => camera.poll_timeout(),
             Self::Encoder(encoder) => encoder.poll_timeout(),
             Self::Rpicam(rpicam) => rpicam.poll_timeout(),
-            Self::Auto { source, .. } => source.poll_timeout(),
             #[cfg(feature = "demo")]
             Self::Demo { .. } => None,
         }
@@ -228,7 +231,6 @@ impl Source {
             Self::Camera(camera) => camera.change(now, change),
             Self::Encoder(encoder) => encoder.change(now, change),
             Self::Rpicam(rpicam) => rpicam.change(now, change),
-            Self::Auto { source, .. } => source.change(now, change),
             Self::Clip(_) => change.refused("a recorded clip has no camera"),
             Self::Pipe(_) => change.refused("a pipe carries no orders to its camera"),
             #[cfg(feature = "demo")]
@@ -253,7 +255,6 @@ impl Source {
             Self::Camera(camera) => Some(camera.settings()),
             Self::Encoder(encoder) => Some(encoder.settings()),
             Self::Rpicam(rpicam) => Some(rpicam.settings()),
-            Self::Auto { source, .. } => source.settings(),
             Self::Clip(_) | Self::Pipe(_) => None,
             #[cfg(feature = "demo")]
             Self::Demo { .. } => None,
@@ -274,7 +275,6 @@ impl Source {
             Self::Camera(camera) => camera.stats(),
             Self::Encoder(encoder) => encoder.stats(),
             Self::Rpicam(rpicam) => rpicam.stats(),
-            Self::Auto { source, why } => SourceStats { why: why.clone(), ..source.stats() },
             #[cfg(feature = "demo")]
             Self::Demo { scene, why, .. } => SourceStats { why: why.clone(), ..scene.stats() },
         }
@@ -288,7 +288,6 @@ impl Source {
             Self::Camera(camera) => camera.describe(),
             Self::Encoder(encoder) => encoder.describe(),
             Self::Rpicam(rpicam) => rpicam.describe(),
-            Self::Auto { source, why } => format!("{} ({why})", source.describe()),
             #[cfg(feature = "demo")]
             Self::Demo { about, .. } => about.clone(),
         }

@@ -35,6 +35,7 @@ pub struct Rpicam {
     next: Option<(Plan, Instant)>,
     /// The last restart that was ours, or the start.
     started: Instant,
+    why: String,
 }
 
 impl Rpicam {
@@ -48,7 +49,13 @@ impl Rpicam {
             log::warn!("--camera {name}: {}", result.err().unwrap_or_default());
         }
         let pipe = Pipe::rpicam(plan.command(), wakeup, now)?;
-        Ok(Self { pipe, plan, next: None, started: now })
+        Ok(Self { pipe, plan, next: None, started: now, why: "asked for by --source rpicam".to_owned() })
+    }
+
+    /// Says why this source and not another, if nobody asked for it by name.
+    #[must_use]
+    pub fn because(self, why: impl Into<String>) -> Self {
+        Self { why: why.into(), ..self }
     }
 
     /// See [`Source::handle_ready`](super::Source::handle_ready).
@@ -99,24 +106,19 @@ impl Rpicam {
     /// See [`Source::change`](super::Source::change).
     pub fn change(&mut self, now: Instant, change: &Change) -> Vec<Outcome> {
         let mut plan = self.wanted().clone();
-        plan.settings.apply(change);
-        plan.bitrate = change.bitrate.unwrap_or(plan.bitrate);
-        // Only what was asked for now; what does not fit stays as it was.
-        let misfits = Plan::misfits(&plan.settings);
-        let (before, settings) = (&self.wanted().settings, &mut plan.settings);
+        let mut asked = Settings::default();
+        asked.apply(change);
+        let misfits = Plan::misfits(&asked);
         let mut outcomes = change.refused("");
         for outcome in &mut outcomes {
-            match misfits.iter().find(|misfit| misfit.name == outcome.name) {
-                Some(misfit) => {
-                    *outcome = misfit.clone();
-                    match misfit.name {
-                        "rotation" => settings.rotation = before.rotation,
-                        _ => settings.white_balance = before.white_balance,
-                    }
-                }
-                None => outcome.result = Ok("rpicam-vid is started again for it".to_owned()),
-            }
+            let misfit = misfits.iter().find(|misfit| misfit.name == outcome.name);
+            outcome.result = match misfit {
+                Some(misfit) => misfit.result.clone(),
+                None => Ok("rpicam-vid is started again for it".to_owned()),
+            };
         }
+        plan.settings.apply(&change.without_refused(&outcomes));
+        plan.bitrate = change.bitrate.unwrap_or(plan.bitrate);
         self.arrange(plan, FOR_A_PERSON, now);
         outcomes
     }
@@ -135,7 +137,7 @@ impl Rpicam {
     pub fn stats(&self) -> SourceStats {
         SourceStats {
             name: "rpicam-vid".to_owned(),
-            why: "asked for by --source rpicam".to_owned(),
+            why: self.why.clone(),
             bitrate: Some(self.wanted().bitrate.0),
             ..self.pipe.stats()
         }
@@ -144,7 +146,8 @@ impl Rpicam {
     /// See [`Source::describe`](super::Source::describe).
     pub fn describe(&self) -> String {
         let Plan { program, size, fps, bitrate: Bitrate(rate), .. } = &self.plan;
-        format!("the camera by {program}, {size} at {fps} fps, {rate} bit/s, a keyframe every second")
+        let why = &self.why;
+        format!("the camera by {program}, {size} at {fps} fps, {rate} bit/s, a keyframe every second ({why})")
     }
 
     /// See [`Source::close`](super::Source::close).

@@ -136,6 +136,19 @@ impl Settings {
 }
 
 impl Change {
+    /// What is left of it without the parts that were refused.
+    pub fn without_refused(&self, outcomes: &[Outcome]) -> Self {
+        let refused = |name| outcomes.iter().any(|outcome| outcome.name == name && outcome.result.is_err());
+        Self {
+            exposure: self.exposure.filter(|_| !refused("exposure")),
+            white_balance: self.white_balance.filter(|_| !refused("white-balance")),
+            rotation: self.rotation.filter(|_| !refused("rotation")),
+            hflip: self.hflip.filter(|_| !refused("hflip")),
+            vflip: self.vflip.filter(|_| !refused("vflip")),
+            bitrate: self.bitrate.filter(|_| !refused("bitrate")),
+        }
+    }
+
     /// The parts of `self` that are set, each refused with `why`: for a source that has no camera.
     pub fn refused(&self, why: &str) -> Vec<Outcome> {
         let Self { exposure, white_balance, rotation, hflip, vflip, bitrate } = self;
@@ -170,5 +183,9 @@ mod tests {
         let change = Change { vflip: Some(true), bitrate: Some(Bitrate(1)), ..Change::default() };
         let names: Vec<_> = change.refused("no").into_iter().map(|outcome| outcome.name).collect();
         assert_eq!(names, ["vflip", "bitrate"]);
+        let mut outcomes = change.refused("no");
+        outcomes[1].result = Ok(String::new());
+        let left = Change { bitrate: Some(Bitrate(1)), ..Change::default() };
+        assert_eq!(change.without_refused(&outcomes), left);
     }
 }

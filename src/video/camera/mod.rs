@@ -1,21 +1,24 @@
-//! A V4L2 camera that delivers H.264.
+//! A V4L2 camera that delivers H.264, and the parts that a camera with an encoder behind it shares with it: `feed` is the
+//! machine, pure parts judge (`health`, `keyframes`, `units`, `stamps`, `level`), edges do (`direct`, `stream`, `setup`).
+
+pub(super) mod direct;
+pub(super) mod feed;
+pub(super) mod health;
+pub(super) mod keyframes;
+pub(super) mod level;
+pub(super) mod setup;
+pub(super) mod stamps;
+pub(super) mod stream;
+pub(super) mod units;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-use super::settings::{Change, Outcome, Settings};
 use super::{Options, Wakeup};
-use crate::frame::{Frame, Obeyed, Order};
-use crate::message::Severity;
-use crate::trace::SourceStats;
 
-/// The device and what is known of it.
-#[derive(Debug)]
-pub struct Camera {
-    path: PathBuf,
-    settings: Settings,
-}
+/// A camera that delivers H.264 by itself.
+pub type Camera = feed::Feed<direct::Direct>;
 
 impl Camera {
     /// Opens what is there; what is not is a state.
@@ -23,62 +26,6 @@ impl Camera {
     /// # Errors
     /// Only if the loop's registry cannot be duplicated.
     pub fn open(path: &Path, options: &Options, wakeup: &Wakeup<'_>, now: Instant) -> io::Result<Self> {
-        let _ = (wakeup, now);
-        let settings = options.camera.clone();
-        Ok(Self { path: path.to_owned(), settings })
+        Self::new(path.to_owned(), options, wakeup, now)
     }
-
-    /// See [`Source::handle_ready`](super::Source::handle_ready).
-    pub fn handle_ready(&mut self, _now: Instant) {}
-
-    /// See [`Source::handle_timeout`](super::Source::handle_timeout).
-    pub fn handle_timeout(&mut self, _now: Instant) {}
-
-    /// See [`Source::poll_timeout`](super::Source::poll_timeout).
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-
-    /// See [`Source::lend`](super::Source::lend).
-    pub fn lend(&mut self, _now: Instant, _take: &mut dyn FnMut(Frame<'_>)) -> bool {
-        false
-    }
-
-    /// See [`Source::more`](super::Source::more).
-    pub fn more(&self) -> bool {
-        false
-    }
-
-    /// See [`Source::order`](super::Source::order).
-    pub fn order(&mut self, _now: Instant, _order: Order) -> Obeyed {
-        Obeyed::Cannot("cameras are not supported yet")
-    }
-
-    /// See [`Source::change`](super::Source::change).
-    pub fn change(&mut self, _now: Instant, change: &Change) -> Vec<Outcome> {
-        change.refused("cameras are not supported yet")
-    }
-
-    /// See [`Source::settings`](super::Source::settings).
-    pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// See [`Source::notice`](super::Source::notice).
-    pub fn notice(&self) -> Option<(Severity, &str)> {
-        Some((Severity::Fault, "cameras are not supported yet"))
-    }
-
-    /// See [`Source::stats`](super::Source::stats).
-    pub fn stats(&self) -> SourceStats {
-        SourceStats { name: "camera".to_owned(), state: "waiting", ..SourceStats::default() }
-    }
-
-    /// See [`Source::describe`](super::Source::describe).
-    pub fn describe(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    /// See [`Source::close`](super::Source::close).
-    pub fn close(&mut self) {}
 }

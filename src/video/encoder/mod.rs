@@ -29,6 +29,12 @@ impl Encoder {
         Ok(Self { raw: raw.to_owned(), encoder: encoder.to_owned(), settings })
     }
 
+    /// Says why this source and not another, if nobody asked for it by name.
+    #[must_use]
+    pub fn because(self, _why: impl Into<String>) -> Self {
+        self
+    }
+
     /// See [`Source::handle_ready`](super::Source::handle_ready).
     pub fn handle_ready(&mut self, _now: Instant) {}
 

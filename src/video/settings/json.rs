@@ -181,12 +181,21 @@ fn told(outcome: &Outcome) -> (&str, String) {
         "white-balance" => "white_balance",
         name => name,
     };
-    let words = match &outcome.result {
+    (key, words(outcome))
+}
+
+fn words(outcome: &Outcome) -> String {
+    match &outcome.result {
         Ok(made) if made.is_empty() => "applied".to_owned(),
         Ok(made) => format!("applied: {made}"),
         Err(why) => format!("cannot: {why}"),
-    };
-    (key, words)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, words(self))
+    }
 }
 
 #[cfg(test)]
