@@ -38,7 +38,16 @@ pub struct Node {
     /// What can be written to it: the formats of its output queue; empty for a camera.
     pub takes: Vec<FourCc>,
     /// Why it could not be asked; the rest is empty then.
-    pub refused: Option<String>,
+    pub refused: Option<Refused>,
+}
+
+/// Why a node could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// This user may not open it.
+    Forbidden,
+    /// Anything else, in the kernel's words.
+    Other(String),
 }
 
 impl Node {
@@ -121,7 +130,7 @@ pub fn decide(nodes: &[Node], rpicam: Rpicam) -> (Choice, String) {
             ),
         ),
         (None, _) => {
-            let refused = nodes.iter().find_map(|node| Some((node, node.refused.as_deref()?)));
+            let refused = nodes.iter().find_map(|node| Some((node, node.refused.as_ref()?)));
             (Choice::Demo, nothing_found(cameras().next(), encoders().next(), refused, rpicam))
         }
     }
@@ -131,7 +140,7 @@ pub fn decide(nodes: &[Node], rpicam: Rpicam) -> (Choice, String) {
 fn nothing_found(
     camera: Option<&Node>,
     encoder: Option<&Node>,
-    refused: Option<(&Node, &str)>,
+    refused: Option<(&Node, &Refused)>,
     rpicam: Rpicam,
 ) -> String {
     match (camera, encoder, refused) {
@@ -141,12 +150,11 @@ fn nothing_found(
         (Some(camera), Some(encoder), _) => {
             format!("{} gives {}, which {} does not take", name(camera), list(&camera.gives), name(encoder))
         }
-        (None, _, Some((node, why))) => {
+        (None, _, Some((node, Refused::Forbidden))) => {
             let path = node.path.display();
-            format!(
-                "{path} cannot be asked: {why}; it takes a member of the group video (sudo usermod -aG video $USER)"
-            )
+            format!("{path} may not be opened by this user; try: sudo usermod -aG video $USER, and log in again")
         }
+        (None, _, Some((node, Refused::Other(why)))) => format!("{} cannot be asked: {why}", node.path.display()),
         (None, _, None) if rpicam == Rpicam::Installed => {
             "no camera was found, not by rpicam-vid's driver either; plug it in and start windshield again".to_owned()
         }

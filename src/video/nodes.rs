@@ -2,10 +2,11 @@
 //! `PATH`. Asked once, at start. Opens each node for a moment and sets nothing: others may be streaming from it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::auto::{FourCc, Node, Rpicam};
+use super::auto::{FourCc, Node, Refused, Rpicam};
 use super::rpicam::PROGRAMS;
 use super::v4l2::Queue;
 use super::v4l2::node::Node as Device;
@@ -32,7 +33,13 @@ fn ask(path: PathBuf) -> Node {
     let asked = Device::open(&path).and_then(|device| Ok((device.identity()?, device)));
     let (identity, device) = match asked {
         Ok(asked) => asked,
-        Err(error) => return Node { path, refused: Some(error.to_string()), ..Node::default() },
+        Err(error) => {
+            let refused = match error.kind() {
+                ErrorKind::PermissionDenied => Refused::Forbidden,
+                _ => Refused::Other(error.to_string()),
+            };
+            return Node { path, refused: Some(refused), ..Node::default() };
+        }
     };
     let formats = |queue| -> Vec<FourCc> {
         // A queue that the node does not have has no formats.

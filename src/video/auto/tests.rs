@@ -129,10 +129,21 @@ fn each_machine_gets_the_best_it_has_and_the_reason() {
         ),
         (
             "somebody who is not in the group video",
-            vec![Node { path: "/dev/video0".into(), refused: Some("Permission denied".into()), ..Node::default() }],
+            vec![Node { path: "/dev/video0".into(), refused: Some(Refused::Forbidden), ..Node::default() }],
             Missing,
             Choice::Demo,
-            "/dev/video0 cannot be asked: Permission denied; it takes a member of the group video",
+            "sudo usermod -aG video $USER",
+        ),
+        (
+            "a device that another program has for itself",
+            vec![Node {
+                path: "/dev/video0".into(),
+                refused: Some(Refused::Other("Device or resource busy".into())),
+                ..Node::default()
+            }],
+            Missing,
+            Choice::Demo,
+            "/dev/video0 cannot be asked: Device or resource busy",
         ),
         (
             "a loopback device without a feeder",
