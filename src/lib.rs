@@ -43,9 +43,9 @@
 //! | [`config`], [`help`] | what was typed -> what it means; every default with its reason | touches the world |
 //! | [`banner`], [`host`] | what a person reads at start; what the banner wants to know of this machine | decides |
 //! | [`run`] | EDGE the loop: owns the slices and carries values between them | holds policy |
-//! | [`video`] | pictures in: `clip`, `pipe`, `demo` behind the seam [`video::Source`] | sees a socket |
+//! | [`video`] | pictures in: `camera`, `encoder`, `rpicam`, `clip`, `pipe`, `demo` behind the seam [`video::Source`]; `auto` chooses | sees a socket |
 //! | [`link`] | packets out and in: `packetize`, `viewer`, `viewers`, `udp` | sees a device |
-//! | [`signal`] | how viewer and car find each other: `gate` before `http`; `whep`, `origin`, `page` | sees a frame |
+//! | [`signal`] | how viewer and car find each other: `gate` before `http`; `whep`, `camera`, `origin`, `page` | sees a frame |
 //! | [`frame`], [`message`], [`h264`] | the words that slices share | do I/O |
 //! | [`clock`], [`random`] | EDGE leaves: CLOCK_MONOTONIC as a number, names nobody can guess | are read by logic |
 //! | [`trace`] | what it cost: counters, `/stats` | allocates on the frame path |

@@ -11,7 +11,7 @@ use signal_hook_mio::v1_0::Signals;
 
 use crate::banner::{self, Guard, Info};
 use crate::config::Config;
-use crate::frame::Order;
+use crate::frame::{Bitrate, Order};
 use crate::host;
 use crate::link::gather::{self, Loopback};
 use crate::link::udp::Udp;
@@ -19,6 +19,7 @@ use crate::link::{self, Crypto, Viewers};
 use crate::message::{Severity, Topic};
 use crate::signal::{self, Signal, Ticket};
 use crate::trace::{LinkStats, SourceStats, Stats};
+use crate::video::settings::{self, Change, NotRead};
 use crate::video::{Source, Wakeup};
 
 const UDP: Token = Token(0);
@@ -174,6 +175,14 @@ impl Car {
                 viewers.handle_patch(now, ticket.0, link::Patch { session, if_match, fragment }, out);
             }
             signal::Request::Close { session } => viewers.handle_close(now, ticket.0, &session, out),
+            signal::Request::Camera => {
+                let reply = signal::Reply::Json(self.camera(&[]));
+                self.signal.reply(ticket, reply);
+            }
+            signal::Request::ChangeCamera { change } => {
+                let reply = self.change_camera(now, &change);
+                self.signal.reply(ticket, reply);
+            }
             signal::Request::Stats => {
                 let reply = signal::Reply::Json(self.stats(now).to_json());
                 self.signal.reply(ticket, reply);
@@ -190,6 +199,24 @@ impl Car {
                 link::Output::Answer(ticket, answer) => self.signal.reply(Ticket(ticket), reply(answer)),
             }
         }
+    }
+
+    fn change_camera(&mut self, now: Instant, json: &str) -> signal::Reply {
+        let change = match Change::from_json(json) {
+            Ok(change) => change,
+            Err(NotRead::NoJson(why)) => return signal::Reply::Refused(signal::Refusal::BadOffer(why)),
+            Err(NotRead::Impossible(why)) => return signal::Reply::Refused(signal::Refusal::Unprocessable(why)),
+        };
+        let outcomes = self.source.change(now, &change);
+        for outcome in &outcomes {
+            log::info!("PATCH /camera: {outcome}");
+        }
+        signal::Reply::Json(self.camera(&outcomes))
+    }
+
+    fn camera(&self, outcomes: &[settings::Outcome]) -> String {
+        let rate = self.source.stats().bitrate.map(Bitrate);
+        settings::to_json(&self.source.describe(), self.source.settings(), rate, outcomes)
     }
 
     fn order(&mut self, now: Instant, order: Order) {

@@ -16,13 +16,14 @@ use crate::frame::Bitrate;
 use crate::video::{self, Choice, Size};
 
 /// Every long option, without its dashes. `help` describes each; an unknown one is compared with these.
-pub const OPTIONS: [&str; 14] = [
+pub const OPTIONS: [&str; 15] = [
     "source",
     "http",
     "udp",
     "size",
     "fps",
     "bitrate",
+    "camera",
     "playout-delay",
     "max-viewers",
     "token",
@@ -124,6 +125,7 @@ impl Default for Config {
                 size: DEFAULT_SIZE,
                 fps: DEFAULT_FPS,
                 bitrate: DEFAULT_BITRATE,
+                camera: video::settings::Settings::default(),
             },
             http: (Ipv6Addr::UNSPECIFIED, DEFAULT_PORT).into(),
             udp: DEFAULT_PORT,
@@ -185,6 +187,7 @@ pub fn parse(
             "size" => config.source.size = read(name, &value, str::parse)?,
             "fps" => config.source.fps = read(name, &value, value::fps)?,
             "bitrate" => config.source.bitrate = read(name, &value, value::bitrate)?,
+            "camera" => config.source.camera = read(name, &value, str::parse)?,
             "playout-delay" => config.playout_delay = read(name, &value, value::playout_delay)?,
             "max-viewers" => config.max_viewers = read(name, &value, value::max_viewers)?,
             "token" => token = Some(secret("--token", &value)?),
@@ -268,12 +271,13 @@ fn quoted(text: &str) -> String {
 /// What belongs behind an option, for the sentence about a missing value.
 fn wanted(name: &str) -> &'static str {
     match name {
-        "source" => "auto, demo, clip:FILE, pipe:- or pipe:COMMAND",
+        "source" => "auto, demo, rpicam, v4l2:DEVICE, encoder:CAMERA,ENCODER, clip:FILE, pipe:- or pipe:COMMAND",
         "http" => value::LISTEN,
         "udp" => value::PORT,
         "size" => "WIDTHxHEIGHT such as 640x480",
         "fps" => "frames per second, such as 30",
         "bitrate" => "bits per second, such as 2M",
+        "camera" => "KEY=VALUE,.. such as exposure=5ms,rotation=180,hflip",
         "playout-delay" => value::PLAYOUT_DELAY,
         "max-viewers" => "how many at a time, such as 8",
         "token" => "a secret that viewers must know",

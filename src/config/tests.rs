@@ -30,7 +30,7 @@ fn nothing_typed_is_the_demo_or_camera_on_every_address() {
 
 #[test]
 fn every_option_reaches_its_field() {
-    let words = "--source clip:a.h264 --http 127.0.0.1:9000 --udp=9001 --size 1280x720 --fps 60 --bitrate 4M \
+    let words = "--source clip:a.h264 --http 127.0.0.1:9000 --udp=9001 --size 1280x720 --fps 60 --bitrate 4M --camera hflip,rotation=180 \
                  --playout-delay 0-100 --max-viewers 2 --token secret --allow-origin https://a.example \
                  --allow-origin=http://b.example:3000 --static-dir static --log debug";
     let words = words.split_whitespace().map(OsString::from);
@@ -38,6 +38,7 @@ fn every_option_reaches_its_field() {
     assert_eq!(config.source.choice, Choice::Clip("a.h264".into()));
     assert_eq!((config.source.size, config.source.fps), (Size { width: 1280, height: 720 }, 60));
     assert_eq!(config.source.bitrate, Bitrate(4_000_000));
+    assert_eq!(config.source.camera, "rotation=180,hflip=on".parse().unwrap());
     assert_eq!((config.http, config.udp), ("127.0.0.1:9000".parse().unwrap(), 9001));
     assert_eq!(config.playout_delay, Some(PlayoutDelay { min_ms: 0, max_ms: 100 }));
     assert_eq!((config.max_viewers, config.token.as_deref()), (2, Some("secret")));
@@ -80,6 +81,12 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["--fps", ""], "--fps \"\": not a whole number between 1 and 120"),
     (&["--bitrate", "fast"], "--bitrate fast: not a bitrate in bits per second such as 2M, 1500k or 2000000"),
     (&["--bitrate=100M"], "--bitrate 100M: not between 50k and 25M (bits per second)"),
+    (&["--camera", "hflip=left"], "--camera hflip=left: hflip is on or off, or the key alone for on"),
+    (
+        &["--camera", "zoom=2"],
+        "--camera zoom: there is no such key; it is exposure, awb, rotation, hflip, vflip or profile",
+    ),
+    (&["--camera"], "--camera: a value is missing (KEY=VALUE,.. such as exposure=5ms,rotation=180,hflip)"),
     (&["--max-viewers", "0"], "--max-viewers 0: not between 1 and 100"),
     (&["--udp", "70000"], "--udp 70000: not a port, 0 to 65535; 0 takes any free one"),
     (

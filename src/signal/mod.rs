@@ -1,9 +1,10 @@
-//! How a viewer and the car find each other: the page, WHEP and `/stats` over HTTP. `gate` owns the public socket
+//! How a viewer and the car find each other: the page, WHEP, `/camera` and `/stats` over HTTP. `gate` owns the public socket
 //! and lets only whole, well-framed requests through to `http` (tiny_http in threads of its own); what they mean is
-//! decided by `whep`, `origin` and `page`, which are pure. `run.rs` takes requests and gives replies through
+//! decided by `whep`, `camera`, `origin` and `page`, which are pure. `run.rs` takes requests and gives replies through
 //! [`Signal`]; neither call waits. Never sees a frame.
 
 mod answer;
+mod camera;
 mod gate;
 mod http;
 mod origin;
@@ -68,6 +69,13 @@ pub enum Request {
     },
     /// GET /stats
     Stats,
+    /// GET /camera: how the camera is set.
+    Camera,
+    /// PATCH /camera
+    ChangeCamera {
+        /// The body: UTF-8, not empty, at most 64 kB, said to be JSON, otherwise unchecked.
+        change: String,
+    },
 }
 
 /// What the client is told.
@@ -102,9 +110,10 @@ pub enum Reply {
 /// Why not.
 #[derive(Debug)]
 pub enum Refusal {
-    /// 400: not a usable offer or fragment; a sentence for the person.
+    /// 400: not a usable offer or fragment, or no JSON; a sentence for the person.
     BadOffer(String),
-    /// 422: well-formed SDP that cannot be served, for instance without H.264; a sentence for the person.
+    /// 422: well-formed SDP that cannot be served, for instance without H.264, or JSON that says what no camera can;
+    /// a sentence for the person.
     Unprocessable(String),
     /// 404
     UnknownSession,

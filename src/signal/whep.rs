@@ -77,6 +77,11 @@ fn permit(asked: &Asked<'_>, sender: Sender, token: Option<&str>) -> Result<(), 
         let sentence = format!("Pages of {origin} may not use this server. To allow it: --allow-origin {origin}");
         return Err(Answer::sentence(403, &sentence));
     }
+    bearer(asked, token)
+}
+
+/// Whether the request shows the token, where there is one.
+pub(super) fn bearer(asked: &Asked<'_>, token: Option<&str>) -> Result<(), Answer> {
     let Some(token) = token else { return Ok(()) };
     // RFC 6750 section 2.1; the scheme's case does not matter (RFC 9110 section 11.1).
     let given = asked
@@ -96,7 +101,7 @@ fn permit(asked: &Asked<'_>, sender: Sender, token: Option<&str>) -> Result<(), 
 /// POST, PATCH and DELETE by somebody who may.
 fn change(asked: &Asked<'_>, sender: Sender, session: Option<&str>) -> Outcome {
     let Some(session) = session else {
-        return match text(asked, SDP) {
+        return match text(asked, &[SDP]) {
             Ok(sdp) => {
                 let own_page = sender == Sender::SameOrigin && asked.page;
                 let host = reached_at(asked.host, asked.peer.ip());
@@ -114,16 +119,17 @@ fn change(asked: &Asked<'_>, sender: Sender, session: Option<&str>) -> Outcome {
     if asked.method == "DELETE" {
         return Outcome::Ask(Request::Close { session });
     }
-    match text(asked, FRAGMENT) {
+    match text(asked, &[FRAGMENT]) {
         Ok(fragment) => Outcome::Ask(Request::Patch { session, if_match: asked.if_match.map(entity_tag), fragment }),
         Err(answer) => Outcome::Answer(answer.with("Accept-Patch", FRAGMENT)),
     }
 }
 
-/// The body, if it is of this type and text.
-fn text(asked: &Asked<'_>, wanted: &str) -> Result<String, Answer> {
+/// The body, if it is of one of these types and text.
+pub(super) fn text(asked: &Asked<'_>, types: &[&str]) -> Result<String, Answer> {
     let media_type = asked.content_type.map(|value| value.split(';').next().unwrap_or_default().trim());
-    if !media_type.is_some_and(|given| given.eq_ignore_ascii_case(wanted)) {
+    let wanted = types.join(" or ");
+    if !media_type.is_some_and(|given| types.iter().any(|wanted| given.eq_ignore_ascii_case(wanted))) {
         let given = asked.content_type.unwrap_or("none");
         return Err(Answer::sentence(415, &format!("The Content-Type must be {wanted}; it is {given}.")));
     }

@@ -30,7 +30,7 @@ impl Stats {
 /// The source and its encoder.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SourceStats {
-    /// `demo`, `clip`, `pipe`.
+    /// `camera`, `encoder`, `rpicam-vid`, `demo`, `clip`, `pipe`.
     pub name: String,
     /// Why this one, in words.
     pub why: String,

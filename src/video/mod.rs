@@ -6,22 +6,29 @@
 
 mod access_unit;
 mod assembler;
+pub mod auto;
 mod backoff;
+pub mod camera;
 mod choice;
 pub mod clip;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod encoder;
 mod group;
 mod input;
+mod nodes;
 mod parameter_sets;
 pub mod pipe;
 mod queue;
+pub mod rpicam;
 #[cfg(test)]
 mod scratch;
+pub mod settings;
 mod slices;
 mod ticker;
 mod trouble;
 mod trust;
+mod v4l2;
 mod window;
 
 use std::io;
@@ -34,9 +41,10 @@ pub use self::choice::{Choice, Size};
 use crate::frame::{Bitrate, Frame, Obeyed, Order};
 use crate::message::Severity;
 use crate::trace::SourceStats;
+use settings::{Change, Outcome, Settings};
 
-/// What was asked of the source. `size`, `fps` and `bitrate` bind the demo scene; a clip takes `fps`; a pipe brings
-/// what it brings.
+/// What was asked of the source. `size`, `fps` and `bitrate` bind the demo scene and cameras; a clip takes `fps`; a pipe
+/// brings what it brings.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which source.
@@ -47,6 +55,8 @@ pub struct Options {
     pub fps: u32,
     /// Bits per second of the encoder.
     pub bitrate: Bitrate,
+    /// Of cameras.
+    pub camera: Settings,
 }
 
 /// What a source needs of the loop to wake it.
@@ -69,13 +79,19 @@ pub enum Source {
     Clip(clip::Clip),
     /// Standard input or a program.
     Pipe(pipe::Pipe),
+    /// A V4L2 device that delivers H.264.
+    Camera(camera::Camera),
+    /// A V4L2 camera with a V4L2 encoder behind it.
+    Encoder(encoder::Encoder),
+    /// The camera of a Pi whose stack is libcamera.
+    Rpicam(rpicam::Rpicam),
     /// The drawn scene.
     #[cfg(feature = "demo")]
     Demo {
         /// The scene and its encoder.
         scene: demo::Demo,
         /// Why this source and not another.
-        why: &'static str,
+        why: String,
         /// See [`Source::describe`].
         about: String,
     },
@@ -87,6 +103,9 @@ macro_rules! each {
         match $source {
             Self::Clip($one) => $call,
             Self::Pipe($one) => $call,
+            Self::Camera($one) => $call,
+            Self::Encoder($one) => $call,
+            Self::Rpicam($one) => $call,
             #[cfg(feature = "demo")]
             Self::Demo { scene: $one, .. } => $call,
         }
@@ -100,17 +119,45 @@ impl Source {
     /// A sentence, and only for what a restart cannot mend: a clip that is missing, empty or no H.264, standard input
     /// that is no stream, a demo that is not compiled in. A program that cannot be run or dies is a state.
     pub fn open(options: &Options, wakeup: Wakeup<'_>, now: Instant) -> io::Result<Self> {
+        let source = Self::open_choice(options, wakeup, now)?;
+        if source.settings().is_none() && options.camera != Settings::default() {
+            log::warn!("--camera: there is no camera to set; the source is {}", source.describe());
+        }
+        Ok(source)
+    }
+
+    fn open_choice(options: &Options, wakeup: Wakeup<'_>, now: Instant) -> io::Result<Self> {
         match &options.choice {
             Choice::Clip(path) => Ok(Self::Clip(clip::Clip::open(path, options.fps, &wakeup, now)?)),
             Choice::Stdin => Ok(Self::Pipe(pipe::Pipe::stdin(&wakeup, now)?)),
             Choice::Command(command) => Ok(Self::Pipe(pipe::Pipe::command(command, &wakeup, now)?)),
-            Choice::Auto => Self::open_demo(options, wakeup, "no camera support in this version yet"),
-            Choice::Demo => Self::open_demo(options, wakeup, "asked for by --source demo"),
+            Choice::Camera(path) => Ok(Self::Camera(camera::Camera::open(path, options, &wakeup, now)?)),
+            Choice::Encoder(raw, m2m) => Ok(Self::Encoder(encoder::Encoder::open(raw, m2m, options, &wakeup, now)?)),
+            Choice::Rpicam => {
+                let (program, _) = nodes::rpicam();
+                Ok(Self::Rpicam(rpicam::Rpicam::open(program, options, &wakeup, now)?))
+            }
+            Choice::Auto => Self::open_best(options, wakeup, now),
+            Choice::Demo => Self::open_demo(options, wakeup, "asked for by --source demo".to_owned()),
         }
     }
 
+    /// What [`auto`] decides for this machine.
+    fn open_best(options: &Options, wakeup: Wakeup<'_>, now: Instant) -> io::Result<Self> {
+        let (choice, why) = auto::decide(&nodes::list(), nodes::rpicam().1);
+        if matches!(choice, Choice::Auto | Choice::Demo) {
+            return Self::open_demo(options, wakeup, why);
+        }
+        Ok(match Self::open_choice(&Options { choice, ..options.clone() }, wakeup, now)? {
+            Self::Camera(camera) => Self::Camera(camera.because(why)),
+            Self::Encoder(encoder) => Self::Encoder(encoder.because(why)),
+            Self::Rpicam(rpicam) => Self::Rpicam(rpicam.because(why)),
+            other => other,
+        })
+    }
+
     #[cfg(feature = "demo")]
-    fn open_demo(options: &Options, wakeup: Wakeup<'_>, why: &'static str) -> io::Result<Self> {
+    fn open_demo(options: &Options, wakeup: Wakeup<'_>, why: String) -> io::Result<Self> {
         let Options { size, fps, bitrate, .. } = *options;
         let scene = demo::Demo::open(size, fps, bitrate, wakeup.waker)?;
         let about = format!("the demo scene, {size} at {fps} fps, {} ({why})", Rate(bitrate));
@@ -118,7 +165,7 @@ impl Source {
     }
 
     #[cfg(not(feature = "demo"))]
-    fn open_demo(options: &Options, _: Wakeup<'_>, why: &'static str) -> io::Result<Self> {
+    fn open_demo(options: &Options, _: Wakeup<'_>, why: String) -> io::Result<Self> {
         let sentence = match options.choice {
             Choice::Demo => "the demo scene is not compiled into this program (cargo feature \"demo\")".to_owned(),
             _ => {
@@ -141,6 +188,9 @@ impl Source {
         match self {
             Self::Clip(_) => {}
             Self::Pipe(pipe) => pipe.handle_timeout(now),
+            Self::Camera(camera) => camera.handle_timeout(now),
+            Self::Encoder(encoder) => encoder.handle_timeout(now),
+            Self::Rpicam(rpicam) => rpicam.handle_timeout(now),
             #[cfg(feature = "demo")]
             Self::Demo { .. } => {}
         }
@@ -151,6 +201,9 @@ impl Source {
         match self {
             Self::Clip(_) => None,
             Self::Pipe(pipe) => pipe.poll_timeout(),
+            Self::Camera(camera) => camera.poll_timeout(),
+            Self::Encoder(encoder) => encoder.poll_timeout(),
+            Self::Rpicam(rpicam) => rpicam.poll_timeout(),
             #[cfg(feature = "demo")]
             Self::Demo { .. } => None,
         }
@@ -172,6 +225,42 @@ impl Source {
         each!(self, one => one.order(now, order))
     }
 
+    /// Changes a running camera; one outcome for each thing that was asked for.
+    pub fn change(&mut self, now: Instant, change: &Change) -> Vec<Outcome> {
+        match self {
+            Self::Camera(camera) => camera.change(now, change),
+            Self::Encoder(encoder) => encoder.change(now, change),
+            Self::Rpicam(rpicam) => rpicam.change(now, change),
+            Self::Clip(_) => change.refused("a recorded clip has no camera"),
+            Self::Pipe(_) => change.refused("a pipe carries no orders to its camera"),
+            #[cfg(feature = "demo")]
+            Self::Demo { scene, .. } => {
+                let mut outcomes = change.refused("the demo scene has no camera");
+                if let Some(rate) = change.bitrate
+                    && let Some(outcome) = outcomes.iter_mut().find(|outcome| outcome.name == "bitrate")
+                {
+                    outcome.result = match scene.order(now, Order::Bitrate(rate)) {
+                        Obeyed::Yes => Ok(format!("{} bit/s", scene.stats().bitrate.unwrap_or(rate.0))),
+                        Obeyed::Cannot(why) => Err(why.to_owned()),
+                    };
+                }
+                outcomes
+            }
+        }
+    }
+
+    /// How the camera is set; none where there is no camera to set.
+    pub fn settings(&self) -> Option<&Settings> {
+        match self {
+            Self::Camera(camera) => Some(camera.settings()),
+            Self::Encoder(encoder) => Some(encoder.settings()),
+            Self::Rpicam(rpicam) => Some(rpicam.settings()),
+            Self::Clip(_) | Self::Pipe(_) => None,
+            #[cfg(feature = "demo")]
+            Self::Demo { .. } => None,
+        }
+    }
+
     /// What a person should know, e.g. "the camera program ended (exit status 1); starting it again in 2 s". None when
     /// all is well.
     pub fn notice(&self) -> Option<(Severity, &str)> {
@@ -183,8 +272,11 @@ impl Source {
         match self {
             Self::Clip(clip) => clip.stats(),
             Self::Pipe(pipe) => pipe.stats(),
+            Self::Camera(camera) => camera.stats(),
+            Self::Encoder(encoder) => encoder.stats(),
+            Self::Rpicam(rpicam) => rpicam.stats(),
             #[cfg(feature = "demo")]
-            Self::Demo { scene, why, .. } => SourceStats { why: (*why).to_owned(), ..scene.stats() },
+            Self::Demo { scene, why, .. } => SourceStats { why: why.clone(), ..scene.stats() },
         }
     }
 
@@ -193,6 +285,9 @@ impl Source {
         match self {
             Self::Clip(clip) => clip.describe(),
             Self::Pipe(pipe) => pipe.describe(),
+            Self::Camera(camera) => camera.describe(),
+            Self::Encoder(encoder) => encoder.describe(),
+            Self::Rpicam(rpicam) => rpicam.describe(),
             #[cfg(feature = "demo")]
             Self::Demo { about, .. } => about.clone(),
         }
@@ -231,7 +326,8 @@ mod tests {
         for choice in [Choice::Auto, Choice::Demo] {
             let waker = Arc::clone(&waker);
             let size = Size { width: 640, height: 480 };
-            let options = Options { choice, size, fps: 30, bitrate: Bitrate(2_000_000) };
+            let camera = Settings::default();
+            let options = Options { choice, size, fps: 30, bitrate: Bitrate(2_000_000), camera };
             let wakeup = Wakeup { registry: poll.registry(), token: Token(0), waker };
             let sentence = Source::open(&options, wakeup, Instant::now()).unwrap_err().to_string();
             assert!(sentence.contains("--source pipe:COMMAND"), "{sentence}");

@@ -67,7 +67,11 @@ pub struct Pipe {
 #[derive(Debug)]
 enum Origin {
     Stdin,
-    Command(String),
+    /// For `sh -c`; `who` it is said to be in sentences.
+    Command {
+        command: String,
+        who: Subject,
+    },
 }
 
 #[derive(Debug)]
@@ -84,6 +88,7 @@ enum State {
         step: Step,
         until: Instant,
         look: Instant,
+        next: Next,
     },
     /// Before the next attempt.
     Waiting {
@@ -98,6 +103,15 @@ enum Step {
     Exit,
     Leave,
     Die,
+}
+
+/// What follows when a program has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// It ended by itself: pause, then another attempt.
+    Pause,
+    /// We ended it, to start its successor at once.
+    Successor,
 }
 
 impl Pipe {
@@ -117,9 +131,42 @@ impl Pipe {
     /// # Errors
     /// Only if the loop's registry cannot be duplicated: that a command cannot be run is a state.
     pub fn command(command: &str, wakeup: &Wakeup<'_>, now: Instant) -> io::Result<Self> {
-        let mut pipe = Self::new(Origin::Command(command.to_owned()), wakeup, now)?;
+        Self::run(Origin::Command { command: command.to_owned(), who: Subject::Program }, wakeup, now)
+    }
+
+    /// The same for `rpicam-vid`, whose command line is ours and which sentences call by its name.
+    ///
+    /// # Errors
+    /// As of [`command`](Self::command).
+    pub(super) fn rpicam(command: String, wakeup: &Wakeup<'_>, now: Instant) -> io::Result<Self> {
+        Self::run(Origin::Command { command, who: Subject::Rpicam }, wakeup, now)
+    }
+
+    fn run(origin: Origin, wakeup: &Wakeup<'_>, now: Instant) -> io::Result<Self> {
+        let mut pipe = Self::new(origin, wakeup, now)?;
         pipe.start(now);
         Ok(pipe)
+    }
+
+    /// Ends the program and starts another one in its place, as soon as the old one is gone: it may hold a device.
+    pub(super) fn run_instead(&mut self, successor: String, now: Instant) {
+        let Origin::Command { command, .. } = &mut self.origin else { return };
+        *command = successor;
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Running { input, group: Some(mut group), started } => {
+                input.close(&self.registry);
+                self.more = false;
+                group.signal(Signal::Leave);
+                let (step, until) = (Step::Leave, now + TO_LEAVE);
+                self.state = State::Leaving { group, started, step, until, look: now + LOOK, next: Next::Successor };
+                self.say(Trouble::Replaced);
+            }
+            State::Leaving { group, started, step, until, look, .. } => {
+                self.state = State::Leaving { group, started, step, until, look, next: Next::Successor };
+            }
+            // The next attempt will be with the new command; or there will be none.
+            other => self.state = other,
+        }
     }
 
     fn new(origin: Origin, wakeup: &Wakeup<'_>, now: Instant) -> io::Result<Self> {
@@ -224,7 +271,7 @@ impl Pipe {
             name: "pipe".to_owned(),
             why: match &self.origin {
                 Origin::Stdin => "asked for by --source pipe:-".to_owned(),
-                Origin::Command(command) => format!("asked for by --source pipe:{command}"),
+                Origin::Command { command, .. } => format!("asked for by --source pipe:{command}"),
             },
             state: match self.state {
                 State::Running { .. } if self.frames > self.frames_before => "running",
@@ -245,7 +292,7 @@ impl Pipe {
     pub fn describe(&self) -> String {
         match &self.origin {
             Origin::Stdin => "H.264 from standard input, as it comes".to_owned(),
-            Origin::Command(command) => format!("H.264 from a program, as it comes: {command}"),
+            Origin::Command { command, .. } => format!("H.264 from a program, as it comes: {command}"),
         }
     }
 
@@ -299,14 +346,15 @@ impl Pipe {
         let State::Running { input, group, started } = std::mem::replace(&mut self.state, State::Ended) else { return };
         input.close(&self.registry);
         if let Some(group) = group {
-            self.state = State::Leaving { group, started, step: Step::Exit, until: now + TO_EXIT, look: now };
+            self.state =
+                State::Leaving { group, started, step: Step::Exit, until: now + TO_EXIT, look: now, next: Next::Pause };
             self.see_off(now);
         }
     }
 
     /// Sees to it that nothing is left of a program whose output has ended, and then arranges the next attempt.
     fn see_off(&mut self, now: Instant) {
-        let State::Leaving { group, started, step, until, look } = &mut self.state else { return };
+        let State::Leaving { group, started, step, until, look, next: after } = &mut self.state else { return };
         *look = now + LOOK;
         let gone = group.is_gone();
         if !gone && now < *until {
@@ -324,9 +372,11 @@ impl Pipe {
                 group.signal(signal);
                 (*step, *until) = (next, now + patience);
             }
+            None if *after == Next::Successor => self.start(now),
             None => {
-                let ended = how_it_ended(group.status(), *step != Step::Exit);
-                let started = *started;
+                let status = group.status();
+                let (by_us, started) = (*step != Step::Exit, *started);
+                let ended = how_it_ended(self.who(), status, by_us);
                 self.wait(ended, started, now);
             }
         }
@@ -341,7 +391,7 @@ impl Pipe {
     }
 
     fn start(&mut self, now: Instant) {
-        let Origin::Command(command) = &self.origin else { return };
+        let Origin::Command { command, who } = &self.origin else { return };
         self.starts += 1;
         self.assembler.restart();
         (self.last_bytes, self.last_frame, self.frames_before) = (now, now, self.frames);
@@ -351,10 +401,10 @@ impl Pipe {
         });
         match started {
             Ok((input, group)) => {
-                log::info!("started the camera program (process {}): {command}", group.id());
+                log::info!("started {who} (process {}): {command}", group.id());
                 self.state = State::Running { input, group: Some(group), started: now };
             }
-            Err(error) => self.wait(format!("cannot run the camera program by sh -c: {error}"), now, now),
+            Err(error) => self.wait(format!("cannot run {who} by sh -c: {error}"), now, now),
         }
     }
 
@@ -391,6 +441,13 @@ impl Pipe {
         self.say(trouble);
     }
 
+    fn who(&self) -> Subject {
+        match self.origin {
+            Origin::Stdin => Subject::Stdin,
+            Origin::Command { who, .. } => who,
+        }
+    }
+
     fn is_foreign(&self) -> bool {
         let (received, nals) = (self.assembler.received(), self.assembler.nals());
         received >= FOREIGN && nals * 4 * FOREIGN < received
@@ -400,7 +457,7 @@ impl Pipe {
         if trouble == self.trouble {
             return;
         }
-        let subject = if matches!(self.origin, Origin::Stdin) { Subject::Stdin } else { Subject::Program };
+        let subject = self.who();
         self.notice = trouble.sentence(subject);
         match &self.notice {
             Some((Severity::Info, sentence)) => log::info!("{sentence}"),

@@ -14,6 +14,8 @@ pub(super) enum Trouble {
     None,
     /// The program has ended, and will be started again after this time.
     Waiting { ended: String, wait: Duration },
+    /// It is being ended to be started with other settings.
+    Replaced,
     /// It was, and has not sent a picture yet.
     StartedAgain,
     /// No more will come.
@@ -36,6 +38,7 @@ pub(super) enum Trouble {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     Program,
+    Rpicam,
     Stdin,
 }
 
@@ -43,6 +46,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Program => "the camera program",
+            Self::Rpicam => "rpicam-vid",
             Self::Stdin => "the stream on standard input",
         })
     }
@@ -60,6 +64,10 @@ impl Trouble {
             Self::Waiting { ended, wait } => {
                 (Severity::Fault, format!("{ended}; starting it again in {} s", wait.as_secs_f32()))
             }
+            Self::Replaced => (
+                Severity::Info,
+                format!("{who} takes no orders while it runs: starting it again with the new settings"),
+            ),
             Self::StartedAgain => (Severity::Info, format!("{who} was started again; waiting for its first picture")),
             Self::Ended => (Severity::Fault, format!("{who} has ended; start windshield again with a new one")),
             Self::Silent => (
@@ -104,15 +112,21 @@ impl Trouble {
 }
 
 /// How the program ended, as half a sentence. `by_us`: it had closed its output before and was told to end.
-pub(super) fn how_it_ended(status: Option<ExitStatus>, by_us: bool) -> String {
-    let Some(status) = status else { return "the camera program closed its output and cannot be ended".to_owned() };
+pub(super) fn how_it_ended(who: Subject, status: Option<ExitStatus>, by_us: bool) -> String {
+    let Some(status) = status else { return format!("{who} closed its output and cannot be ended") };
     // "exit status: 1", "signal: 9 (SIGKILL)"
     let how = status.to_string().replacen(": ", " ", 1);
     match status.code() {
-        _ if by_us => format!("the camera program closed its output and was ended ({how})"),
-        Some(127) => format!("the camera program was not found ({how}; check the command behind --source pipe:)"),
-        Some(126) => format!("the camera program may not be executed ({how}; check the command behind --source pipe:)"),
-        _ => format!("the camera program ended ({how})"),
+        _ if by_us => format!("{who} closed its output and was ended ({how})"),
+        Some(127) if who == Subject::Rpicam => format!("{who} was not found ({how}; sudo apt install rpicam-apps)"),
+        Some(127) => format!("{who} was not found ({how}; check the command behind --source pipe:)"),
+        Some(126) => format!("{who} may not be executed ({how}; check the command behind --source pipe:)"),
+        _ if who == Subject::Rpicam => {
+            format!(
+                "{who} ended ({how}; it says why in the log, and rpicam-hello --list-cameras whether it sees a camera)"
+            )
+        }
+        _ => format!("{who} ended ({how})"),
     }
 }
 
@@ -125,7 +139,7 @@ mod tests {
     #[test]
     fn the_end_of_a_program_is_told_with_status_or_signal_and_the_next_attempt() {
         let say = |raw: i32| {
-            let ended = how_it_ended(Some(ExitStatus::from_raw(raw)), false);
+            let ended = how_it_ended(Subject::Program, Some(ExitStatus::from_raw(raw)), false);
             Trouble::Waiting { ended, wait: Duration::from_millis(500) }.sentence(Subject::Program)
         };
         let fault = |text: &str| Some((Severity::Fault, text.to_owned()));
@@ -138,8 +152,8 @@ mod tests {
     #[test]
     fn every_trouble_names_who_is_meant() {
         use Trouble::*;
-        for trouble in [StartedAgain, Ended, Silent, Foreign, NoKeyframes, BareKeyframes, Flood, Late] {
-            for who in [Subject::Program, Subject::Stdin] {
+        for trouble in [Replaced, StartedAgain, Ended, Silent, Foreign, NoKeyframes, BareKeyframes, Flood, Late] {
+            for who in [Subject::Program, Subject::Rpicam, Subject::Stdin] {
                 let sentence = trouble.sentence(who).map(|(_, sentence)| sentence).unwrap_or_default();
                 assert!(sentence.contains(&who.to_string()), "{sentence}");
             }

@@ -89,7 +89,8 @@ pub fn agree(request: &Request) -> Reply {
         }
         Request::Patch { .. } => Reply::Taken,
         Request::Close { .. } => Reply::Closed,
-        Request::Stats => Reply::Json("{}".to_owned()),
+        Request::Stats | Request::Camera => Reply::Json("{}".to_owned()),
+        Request::ChangeCamera { change } => Reply::Json(change.clone()),
     }
 }
 

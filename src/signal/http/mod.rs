@@ -1,6 +1,6 @@
 //! EDGE: tiny_http in threads of its own, behind the gate. One thread takes requests: it answers what needs no loop
 //! and hands the rest over; a second one (`desk`) gives the loop's replies to the waiting clients. Neither holds
-//! anything of the loop, and the loop waits for neither. What requests mean is decided in `whep`, `origin`, `page`.
+//! anything of the loop, and the loop waits for neither. What requests mean is decided in `whep`, `camera`, `origin`, `page`.
 
 mod desk;
 
@@ -18,7 +18,7 @@ use super::answer::Answer;
 use super::gate::{BODY_MAX, ENTRANCE_FIELD, Entrance, PEER_FIELD};
 use super::origin::Origins;
 use super::whep::{self, Asked, Outcome};
-use super::{Options, Reply, Request, Ticket, page, priority, secret};
+use super::{Options, Reply, Request, Ticket, camera, page, priority, secret};
 use desk::{Desk, lock, respond};
 
 /// Pause before another try when the server behind the gate cannot be started again.
@@ -210,6 +210,10 @@ impl Reception {
             let sender = self.origins.sender(asked.host, asked.origin);
             let outcome = whep::handle(&asked, sender, self.options.token.as_deref());
             return (outcome, whep::cors(&asked, &self.origins));
+        }
+        if path == camera::PATH {
+            let sender = self.origins.sender(asked.host, asked.origin);
+            return (camera::handle(&asked, sender, self.options.token.as_deref()), Vec::new());
         }
         let outcome = match (path, asked.method) {
             ("/stats", "GET" | "HEAD") => Outcome::Ask(Request::Stats),
