@@ -3,6 +3,9 @@
 // scripts in tests/kernel/guest.
 //
 //   feed DEVICE CLIP.h264 WIDTH HEIGHT FPS [TIMES]     TIMES: how often the clip is played (0: until killed)
+//
+// Prints a line for each access unit written: its offset in the clip, its bytes, and the fingerprint by which
+// tools/viewer knows a picture (FNV-1a, 64 bits, over the last NAL unit).
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/videodev2.h>
@@ -37,6 +40,14 @@ static long unit_end(long at) {
     return size;
 }
 
+static unsigned long long fingerprint(long at, long end) {
+    long last = at;
+    for (long nal = start_code(at); nal + 3 < end; nal = start_code(nal + 3)) last = nal + 3;
+    unsigned long long hash = 0xcbf29ce484222325;
+    for (; last < end; last++) hash = (hash ^ clip[last]) * 0x100000001b3;
+    return hash;
+}
+
 int main(int argc, char **argv) {
     if (argc < 6) { fprintf(stderr, "feed DEVICE CLIP.h264 WIDTH HEIGHT FPS [TIMES]\n"); return 2; }
     int fps = atoi(argv[5]), times = argc > 6 ? atoi(argv[6]) : 0;
@@ -63,14 +74,14 @@ int main(int argc, char **argv) {
     int timer = timerfd_create(CLOCK_MONOTONIC, 0);
     struct itimerspec pace = {{0, 1000000000 / fps}, {0, 1}};
     if (timer < 0 || timerfd_settime(timer, 0, &pace, NULL)) fail("timerfd");
-    long units = 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
     for (int n = 0; !times || n < times; n++)
-        for (long at = 0, end; at < size; at = end, units++) {
+        for (long at = 0, end; at < size; at = end) {
             unsigned long long ticks;
             if (read(timer, &ticks, sizeof ticks) != sizeof ticks) fail("timerfd");
             end = unit_end(at);
             if (write(device, clip + at, end - at) != end - at) fail("write");
+            printf("%ld %ld %016llx\n", at, end - at, fingerprint(at, end));
         }
-    printf("fed %ld access units\n", units);
     return 0;
 }
