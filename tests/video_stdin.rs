@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 use windshield::frame::Bitrate;
+use windshield::video::settings::Settings;
 use windshield::video::{Choice, Options, Size, Source, Wakeup};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -22,7 +23,8 @@ fn report_on_standard_input() {
     let mut poll = Poll::new().unwrap();
     let waker = Arc::new(Waker::new(poll.registry(), Token(1)).unwrap());
     let size = Size { width: 640, height: 480 };
-    let options = Options { choice: Choice::Stdin, size, fps: 30, bitrate: Bitrate(1_000_000) };
+    let camera = Settings::default();
+    let options = Options { choice: Choice::Stdin, size, fps: 30, bitrate: Bitrate(1_000_000), camera };
     let wakeup = Wakeup { registry: poll.registry(), token: Token(0), waker };
     let mut source = match Source::open(&options, wakeup, Instant::now()) {
         Ok(source) => source,

@@ -124,6 +124,7 @@ impl Default for Config {
                 size: DEFAULT_SIZE,
                 fps: DEFAULT_FPS,
                 bitrate: DEFAULT_BITRATE,
+                camera: video::settings::Settings::default(),
             },
             http: (Ipv6Addr::UNSPECIFIED, DEFAULT_PORT).into(),
             udp: DEFAULT_PORT,

@@ -17,10 +17,15 @@ pub enum Choice {
     Stdin,
     /// A command for `sh -c` whose output is raw H.264.
     Command(String),
+    /// A V4L2 device that delivers H.264.
+    Camera(PathBuf),
+    /// A V4L2 device that delivers raw pictures, and the V4L2 encoder that makes H.264 of them.
+    Encoder(PathBuf, PathBuf),
 }
 
 /// What a `--source` may be, for every sentence that refuses one.
-const SOURCES: &str = "auto, demo, clip:FILE.h264, pipe:- (standard input) or pipe:COMMAND";
+const SOURCES: &str = "auto, demo, v4l2:/dev/videoN, encoder:/dev/videoN,/dev/videoM, clip:FILE.h264, \
+                       pipe:- (standard input) or pipe:COMMAND";
 
 impl FromStr for Choice {
     type Err = String;
@@ -38,6 +43,20 @@ impl FromStr for Choice {
                     .into())
             }
             Some(("pipe", command)) => Ok(Self::Command(command.into())),
+            Some(("v4l2", "")) => Err("--source v4l2: names no device; write v4l2:/dev/video0".into()),
+            Some(("v4l2", path)) => Ok(Self::Camera(path.into())),
+            Some(("encoder", paths)) => match paths.split_once(',') {
+                Some((raw, encoder)) if !raw.is_empty() && !encoder.is_empty() && !encoder.contains(',') => {
+                    Ok(Self::Encoder(raw.into(), encoder.into()))
+                }
+                _ => Err(format!(
+                    "--source {text} wants two devices, the camera and the encoder; \
+                     write encoder:/dev/video0,/dev/video11"
+                )),
+            },
+            _ if text.starts_with("/dev/video") => {
+                Err(format!("--source {text} is no source; for a camera that delivers H.264 write v4l2:{text}"))
+            }
             // A forgotten "clip:" is the likeliest slip.
             _ if text.ends_with(".h264") || text.ends_with(".264") => {
                 Err(format!("--source {text} is no source; for a file write clip:{text}"))
@@ -109,6 +128,9 @@ mod tests {
         assert_eq!(of("clip:/a:b.h264"), Choice::Clip("/a:b.h264".into()));
         assert_eq!(of("pipe:-"), Choice::Stdin);
         assert_eq!(of("pipe:cat x | y: z"), Choice::Command("cat x | y: z".into()));
+        assert_eq!(of("v4l2:/dev/video0"), Choice::Camera("/dev/video0".into()));
+        let encoder = Choice::Encoder("/dev/video0".into(), "/dev/video11".into());
+        assert_eq!(of("encoder:/dev/video0,/dev/video11"), encoder);
     }
 
     #[test]
@@ -122,6 +144,11 @@ mod tests {
             ("a.h264", "clip:a.h264"),
             ("Demo", "demo"),
             ("demo:x", "demo"),
+            ("v4l2:", "v4l2:/dev/video0"),
+            ("/dev/video0", "v4l2:/dev/video0"),
+            ("encoder:/dev/video0", "encoder:/dev/video0,/dev/video11"),
+            ("encoder:,/dev/video11", "encoder:/dev/video0,/dev/video11"),
+            ("encoder:a,b,c", "encoder:/dev/video0,/dev/video11"),
         ] {
             let sentence = text.parse::<Choice>().unwrap_err();
             assert!(sentence.contains(hint), "{text}: {sentence}");

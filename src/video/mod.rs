@@ -7,10 +7,12 @@
 mod access_unit;
 mod assembler;
 mod backoff;
+pub mod camera;
 mod choice;
 pub mod clip;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod encoder;
 mod group;
 mod input;
 mod parameter_sets;
@@ -18,10 +20,12 @@ pub mod pipe;
 mod queue;
 #[cfg(test)]
 mod scratch;
+pub mod settings;
 mod slices;
 mod ticker;
 mod trouble;
 mod trust;
+mod v4l2;
 mod window;
 
 use std::io;
@@ -34,9 +38,10 @@ pub use self::choice::{Choice, Size};
 use crate::frame::{Bitrate, Frame, Obeyed, Order};
 use crate::message::Severity;
 use crate::trace::SourceStats;
+use settings::{Change, Outcome, Settings};
 
-/// What was asked of the source. `size`, `fps` and `bitrate` bind the demo scene; a clip takes `fps`; a pipe brings
-/// what it brings.
+/// What was asked of the source. `size`, `fps` and `bitrate` bind the demo scene and cameras; a clip takes `fps`; a pipe
+/// brings what it brings.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which source.
@@ -47,6 +52,8 @@ pub struct Options {
     pub fps: u32,
     /// Bits per second of the encoder.
     pub bitrate: Bitrate,
+    /// Of cameras.
+    pub camera: Settings,
 }
 
 /// What a source needs of the loop to wake it.
@@ -69,6 +76,10 @@ pub enum Source {
     Clip(clip::Clip),
     /// Standard input or a program.
     Pipe(pipe::Pipe),
+    /// A V4L2 device that delivers H.264.
+    Camera(camera::Camera),
+    /// A V4L2 camera with a V4L2 encoder behind it.
+    Encoder(encoder::Encoder),
     /// The drawn scene.
     #[cfg(feature = "demo")]
     Demo {
@@ -87,6 +98,8 @@ macro_rules! each {
         match $source {
             Self::Clip($one) => $call,
             Self::Pipe($one) => $call,
+            Self::Camera($one) => $call,
+            Self::Encoder($one) => $call,
             #[cfg(feature = "demo")]
             Self::Demo { scene: $one, .. } => $call,
         }
@@ -104,6 +117,8 @@ impl Source {
             Choice::Clip(path) => Ok(Self::Clip(clip::Clip::open(path, options.fps, &wakeup, now)?)),
             Choice::Stdin => Ok(Self::Pipe(pipe::Pipe::stdin(&wakeup, now)?)),
             Choice::Command(command) => Ok(Self::Pipe(pipe::Pipe::command(command, &wakeup, now)?)),
+            Choice::Camera(path) => Ok(Self::Camera(camera::Camera::open(path, options, &wakeup, now)?)),
+            Choice::Encoder(raw, m2m) => Ok(Self::Encoder(encoder::Encoder::open(raw, m2m, options, &wakeup, now)?)),
             Choice::Auto => Self::open_demo(options, wakeup, "no camera support in this version yet"),
             Choice::Demo => Self::open_demo(options, wakeup, "asked for by --source demo"),
         }
@@ -141,6 +156,8 @@ impl Source {
         match self {
             Self::Clip(_) => {}
             Self::Pipe(pipe) => pipe.handle_timeout(now),
+            Self::Camera(camera) => camera.handle_timeout(now),
+            Self::Encoder(encoder) => encoder.handle_timeout(now),
             #[cfg(feature = "demo")]
             Self::Demo { .. } => {}
         }
@@ -151,6 +168,8 @@ impl Source {
         match self {
             Self::Clip(_) => None,
             Self::Pipe(pipe) => pipe.poll_timeout(),
+            Self::Camera(camera) => camera.poll_timeout(),
+            Self::Encoder(encoder) => encoder.poll_timeout(),
             #[cfg(feature = "demo")]
             Self::Demo { .. } => None,
         }
@@ -172,6 +191,18 @@ impl Source {
         each!(self, one => one.order(now, order))
     }
 
+    /// Changes a running camera; one outcome for each thing that was asked for.
+    pub fn change(&mut self, now: Instant, change: &Change) -> Vec<Outcome> {
+        match self {
+            Self::Camera(camera) => camera.change(now, change),
+            Self::Encoder(encoder) => encoder.change(now, change),
+            Self::Clip(_) => change.refused("a recorded clip has no camera"),
+            Self::Pipe(_) => change.refused("a pipe carries no orders to its camera"),
+            #[cfg(feature = "demo")]
+            Self::Demo { .. } => change.refused("the demo scene has no camera"),
+        }
+    }
+
     /// What a person should know, e.g. "the camera program ended (exit status 1); starting it again in 2 s". None when
     /// all is well.
     pub fn notice(&self) -> Option<(Severity, &str)> {
@@ -183,6 +214,8 @@ impl Source {
         match self {
             Self::Clip(clip) => clip.stats(),
             Self::Pipe(pipe) => pipe.stats(),
+            Self::Camera(camera) => camera.stats(),
+            Self::Encoder(encoder) => encoder.stats(),
             #[cfg(feature = "demo")]
             Self::Demo { scene, why, .. } => SourceStats { why: (*why).to_owned(), ..scene.stats() },
         }
@@ -193,6 +226,8 @@ impl Source {
         match self {
             Self::Clip(clip) => clip.describe(),
             Self::Pipe(pipe) => pipe.describe(),
+            Self::Camera(camera) => camera.describe(),
+            Self::Encoder(encoder) => encoder.describe(),
             #[cfg(feature = "demo")]
             Self::Demo { about, .. } => about.clone(),
         }
@@ -231,7 +266,8 @@ mod tests {
         for choice in [Choice::Auto, Choice::Demo] {
             let waker = Arc::clone(&waker);
             let size = Size { width: 640, height: 480 };
-            let options = Options { choice, size, fps: 30, bitrate: Bitrate(2_000_000) };
+            let camera = Settings::default();
+            let options = Options { choice, size, fps: 30, bitrate: Bitrate(2_000_000), camera };
             let wakeup = Wakeup { registry: poll.registry(), token: Token(0), waker };
             let sentence = Source::open(&options, wakeup, Instant::now()).unwrap_err().to_string();
             assert!(sentence.contains("--source pipe:COMMAND"), "{sentence}");

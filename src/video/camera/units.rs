@@ -1,0 +1,503 @@
+//! From a driver's buffers to access units: usually one is the other, and then nothing is copied. Also: headers in a
+//! buffer of their own, a frame split over buffers, broken and missing frames. Pure; only decodable frames get through,
+//! and a frame is passed over unread only if a keyframe follows it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::super::access_unit::{Missing, Outline, code_start, is_plausible, starts_unit};
+use super::super::parameter_sets::ParameterSets;
+use super::super::v4l2::ring::{Filled, Ring};
+use crate::clock::Micros;
+use crate::frame::Frame;
+use crate::h264;
+
+/// The pieces of a split frame come one right after the other; a frame interval is longer.
+const QUIET: Duration = Duration::from_millis(4);
+
+/// No camera's picture is so large; what grows beyond it is no picture.
+const LARGEST: usize = 4 << 20;
+
+/// Who holds the bytes of a buffer.
+pub(in crate::video) trait Memory {
+    fn bytes(&self, filled: &Filled) -> &[u8];
+}
+
+impl Memory for Ring {
+    fn bytes(&self, filled: &Filled) -> &[u8] {
+        Ring::bytes(self, filled)
+    }
+}
+
+/// Access units that wait to be lent, and the one in the making.
+#[derive(Debug)]
+pub(in crate::video) struct Units {
+    sets: ParameterSets,
+    waiting: VecDeque<Unit>,
+    /// A unit that may go on in the next buffer.
+    open: Option<(Unit, Outline, Instant)>,
+    /// Only a keyframe can be decoded next.
+    need_keyframe: bool,
+    /// This driver splits frames over buffers that are not full.
+    pieces: bool,
+    scratch: Vec<u8>,
+    tally: Tally,
+}
+
+/// What happened so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::video) struct Tally {
+    /// IDR pictures that came.
+    pub(in crate::video) keyframes: u64,
+    /// Of those, the ones whose parameter sets never came.
+    pub(in crate::video) bare_keyframes: u64,
+    /// Frames that were broken, undecodable or passed over.
+    pub(in crate::video) dropped: u64,
+    /// Frames that were put together from several buffers, by copying.
+    pub(in crate::video) joined: u64,
+}
+
+#[derive(Debug)]
+struct Unit {
+    place: Place,
+    keyframe: bool,
+    captured: Micros,
+    dequeued: Micros,
+    missing: Option<Missing>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Buffer(Filled),
+    Own(Vec<u8>),
+}
+
+impl Units {
+    pub(in crate::video) fn new() -> Self {
+        Self {
+            sets: ParameterSets::default(),
+            waiting: VecDeque::new(),
+            open: None,
+            need_keyframe: true,
+            pieces: false,
+            scratch: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Another stream begins, by the same driver. Buffers that were held are not given back: the ring has them all.
+    pub(in crate::video) fn restart(&mut self) {
+        self.waiting.clear();
+        self.open = None;
+        self.need_keyframe = true;
+    }
+
+    pub(in crate::video) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Nothing that comes can be shown before a keyframe has come.
+    pub(in crate::video) fn needs_keyframe(&self) -> bool {
+        self.need_keyframe
+    }
+
+    /// Frames are missing before the next buffer.
+    pub(in crate::video) fn lost(&mut self, frames: u32, back: &mut Vec<u32>) {
+        self.tally.dropped += u64::from(frames);
+        self.break_off(back);
+    }
+
+    /// A buffer has come from the driver. The indices of those that are of no more use are added to `back`.
+    pub(in crate::video) fn take(
+        &mut self,
+        now: Instant,
+        captured: Micros,
+        filled: Filled,
+        memory: &impl Memory,
+        back: &mut Vec<u32>,
+    ) {
+        let bytes = memory.bytes(&filled);
+        if filled.broken {
+            back.push(filled.index);
+            self.tally.dropped += 1;
+            self.break_off(back);
+            return;
+        }
+        if bytes.is_empty() {
+            back.push(filled.index);
+            return;
+        }
+        let Some(outline) = self.scan(bytes) else {
+            self.go_on(now, filled, memory, back);
+            return;
+        };
+        self.close(back);
+        if outline.slices == 0 {
+            // Headers on their own: remembered, and put before the keyframe that follows.
+            back.push(filled.index);
+            return;
+        }
+        let unit = Unit {
+            place: Place::Buffer(filled),
+            keyframe: outline.keyframe,
+            captured,
+            dequeued: Micros::of(now),
+            missing: None,
+        };
+        if self.pieces || filled.end == filled.capacity {
+            self.open = Some((unit, outline, now + QUIET));
+        } else {
+            self.push(unit, &outline, back);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub(in crate::video) fn poll_timeout(&self) -> Option<Instant> {
+        self.open.as_ref().map(|(_, _, until)| *until)
+    }
+
+    /// Time has passed: nothing more comes to the frame in the making.
+    pub(in crate::video) fn handle_timeout(&mut self, now: Instant, back: &mut Vec<u32>) {
+        if self.poll_timeout().is_some_and(|until| until <= now) {
+            self.close(back);
+        }
+    }
+
+    /// Everything that waits before the newest keyframe is passed over: it would only be late.
+    pub(in crate::video) fn skip_to_newest_keyframe(&mut self, back: &mut Vec<u32>) {
+        let newest = self.waiting.iter().rposition(|unit| unit.keyframe).unwrap_or(0);
+        for unit in self.waiting.drain(..newest) {
+            self.tally.dropped += 1;
+            unit.give_back(back);
+        }
+    }
+
+    /// Lends the oldest frame; false if there is none. Its buffer is added to `back`.
+    pub(in crate::video) fn lend(
+        &mut self,
+        memory: &impl Memory,
+        take: &mut dyn FnMut(Frame<'_>),
+        back: &mut Vec<u32>,
+    ) -> bool {
+        let Some(unit) = self.waiting.pop_front() else { return false };
+        let plain = match &unit.place {
+            Place::Buffer(filled) => memory.bytes(filled),
+            Place::Own(bytes) => bytes,
+        };
+        let bytes = match &unit.missing {
+            None => plain,
+            Some(missing) => missing.put_into(plain, &mut self.scratch),
+        };
+        take(Frame { bytes, keyframe: unit.keyframe, captured: unit.captured, dequeued: unit.dequeued });
+        unit.give_back(back);
+        true
+    }
+
+    /// What a buffer holds; None if it begins no access unit, and so goes on with the one before or is garbage.
+    fn scan(&mut self, bytes: &[u8]) -> Option<Outline> {
+        let mut outline = Outline::default();
+        let mut start = 0;
+        for nal in h264::nals(bytes).filter(is_plausible) {
+            let code = code_start(bytes, nal.offset);
+            if outline.is_empty() {
+                // Zeros may stand before the first start code, nothing else.
+                if !starts_unit(&nal) || bytes[..code].iter().any(|b| *b != 0) {
+                    return None;
+                }
+                start = code;
+            }
+            self.sets.remember(&nal);
+            outline.add(&nal, code - start);
+        }
+        // From the start of the buffer: zeros before the first start code are lent along.
+        outline.gap += if outline.gap == 0 { 0 } else { start };
+        (!outline.is_empty()).then_some(outline)
+    }
+
+    /// A buffer that begins no unit.
+    fn go_on(&mut self, now: Instant, filled: Filled, memory: &impl Memory, back: &mut Vec<u32>) {
+        let bytes = memory.bytes(&filled);
+        let Some((unit, outline, until)) = &mut self.open else {
+            back.push(filled.index);
+            // The frame before was not whole, or this is no H.264.
+            self.pieces = true;
+            self.tally.dropped += 1;
+            self.break_off(back);
+            return;
+        };
+        let joined = match &mut unit.place {
+            Place::Own(joined) => joined,
+            Place::Buffer(first) => {
+                let copy = memory.bytes(first).to_vec();
+                back.push(first.index);
+                self.tally.joined += 1;
+                unit.place = Place::Own(copy);
+                let Place::Own(joined) = &mut unit.place else { unreachable!("it was set in the line above") };
+                joined
+            }
+        };
+        joined.extend_from_slice(bytes);
+        back.push(filled.index);
+        *until = now + QUIET;
+        let too_large = joined.len() > LARGEST;
+        // Slices that came along count; a part of one counts as nothing.
+        for nal in h264::nals(bytes).filter(is_plausible) {
+            outline.slices += u32::from(nal.is_slice());
+        }
+        if too_large {
+            self.open = None;
+            self.tally.dropped += 1;
+            self.break_off(back);
+        } else if !self.pieces && filled.end < filled.capacity {
+            // The piece that did not fill its buffer was the last.
+            self.close(back);
+        }
+    }
+
+    /// The unit in the making is whole.
+    fn close(&mut self, back: &mut Vec<u32>) {
+        if let Some((unit, outline, _)) = self.open.take() {
+            self.push(unit, &outline, back);
+        }
+    }
+
+    /// What is in the making is broken, and nothing is of use until the next keyframe.
+    fn break_off(&mut self, back: &mut Vec<u32>) {
+        if let Some((unit, ..)) = self.open.take() {
+            self.tally.dropped += 1;
+            unit.give_back(back);
+        }
+        self.need_keyframe = true;
+    }
+
+    fn push(&mut self, mut unit: Unit, outline: &Outline, back: &mut Vec<u32>) {
+        unit.missing = match outline.bare_keyframe() {
+            false => None,
+            true => self.sets.joined().map(|sets| Missing { sets, gap: outline.gap }),
+        };
+        let bare = outline.bare_keyframe() && unit.missing.is_none();
+        self.tally.keyframes += u64::from(outline.keyframe);
+        self.tally.bare_keyframes += u64::from(bare);
+        if !outline.begun || bare || (self.need_keyframe && !outline.keyframe) {
+            self.tally.dropped += 1;
+            self.need_keyframe = true;
+            unit.give_back(back);
+            return;
+        }
+        self.need_keyframe = false;
+        self.waiting.push_back(unit);
+    }
+}
+
+impl Unit {
+    fn give_back(self, back: &mut Vec<u32>) {
+        if let Place::Buffer(filled) = self.place {
+            back.push(filled.index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::access_unit::tests::{AUD, PPS, SEI, SPS, idr, p, slice};
+    use super::super::super::v4l2::ring::Clock;
+    use super::*;
+
+    const CAPACITY: usize = 64;
+
+    /// Buffers as a driver would have them.
+    #[derive(Default)]
+    struct Buffers(Vec<Vec<u8>>);
+
+    impl Memory for Buffers {
+        fn bytes(&self, filled: &Filled) -> &[u8] {
+            &self.0[filled.index as usize][filled.start..filled.end]
+        }
+    }
+
+    struct Bench {
+        units: Units,
+        buffers: Buffers,
+        back: Vec<u32>,
+        now: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self { units: Units::new(), buffers: Buffers::default(), back: Vec::new(), now: Instant::now() }
+        }
+
+        fn put(&mut self, bytes: &[u8], broken: bool) {
+            let index = self.buffers.0.len() as u32;
+            self.buffers.0.push(bytes.to_vec());
+            let filled = Filled {
+                index,
+                start: 0,
+                end: bytes.len(),
+                capacity: CAPACITY,
+                sequence: index,
+                stamp: Micros(0),
+                clock: Clock::Monotonic,
+                broken,
+                last: false,
+            };
+            self.units.take(self.now, Micros(index.into()), filled, &self.buffers, &mut self.back);
+            self.now += Duration::from_millis(1);
+        }
+
+        fn lent(&mut self) -> Vec<(Vec<u8>, bool)> {
+            let mut frames = Vec::new();
+            let mut take = |frame: Frame<'_>| frames.push((frame.bytes.to_vec(), frame.keyframe));
+            while self.units.lend(&self.buffers, &mut take, &mut self.back) {}
+            frames
+        }
+
+        /// Every buffer came back, each once.
+        fn all_came_back(&mut self) {
+            self.back.sort();
+            assert_eq!(self.back, (0..self.buffers.0.len() as u32).collect::<Vec<_>>());
+        }
+    }
+
+    fn key() -> Vec<u8> {
+        [SPS, PPS, &idr(9)].concat()
+    }
+
+    #[test]
+    fn a_buffer_that_is_a_frame_is_lent_as_it_is_and_goes_back_after() {
+        let mut bench = Bench::new();
+        bench.put(&key(), false);
+        assert!(bench.back.is_empty(), "held while it waits");
+        assert_eq!(bench.lent(), [(key(), true)]);
+        bench.put(&p(7), false);
+        assert_eq!(bench.lent(), [(p(7), false)]);
+        bench.all_came_back();
+        assert_eq!(bench.units.tally(), Tally { keyframes: 1, ..Tally::default() });
+    }
+
+    #[test]
+    fn headers_in_a_buffer_of_their_own_are_put_before_each_keyframe() {
+        let mut bench = Bench::new();
+        bench.put(&[SPS, PPS].concat(), false);
+        for bytes in [idr(9), p(5), [AUD, &idr(6)].concat()] {
+            bench.put(&bytes, false);
+        }
+        let frames: Vec<_> = bench.lent().into_iter().map(|(bytes, _)| bytes).collect();
+        assert_eq!(frames, [key(), p(5), [AUD, SPS, PPS, &idr(6)].concat()]);
+        bench.all_came_back();
+    }
+
+    #[test]
+    fn a_frame_that_fills_its_buffer_goes_on_in_the_next() {
+        let mut bench = Bench::new();
+        let picture = [SPS, PPS, &idr(2 * CAPACITY)].concat();
+        for piece in picture.chunks(CAPACITY) {
+            bench.put(piece, false);
+        }
+        assert_eq!(bench.lent(), [(picture, true)], "without waiting for the next frame");
+        bench.put(&p(7), false);
+        assert_eq!(bench.lent(), [(p(7), false)]);
+        bench.all_came_back();
+        assert_eq!(bench.units.tally().joined, 1);
+    }
+
+    #[test]
+    fn a_frame_that_happens_to_fill_its_buffer_leaves_with_the_next_or_after_a_moment() {
+        let mut bench = Bench::new();
+        bench.put(&key(), false);
+        let full = p(CAPACITY - 3);
+        assert_eq!(full.len(), CAPACITY);
+        bench.put(&full, false);
+        bench.put(&p(5), false);
+        assert_eq!(bench.lent().len(), 3);
+        bench.put(&full, false);
+        assert!(bench.lent().is_empty());
+        let due = bench.units.poll_timeout().map(|due| due - bench.now);
+        assert!(due.is_some_and(|due| due <= QUIET), "{due:?}");
+        bench.units.handle_timeout(bench.now + QUIET, &mut bench.back);
+        assert_eq!(bench.lent(), [(full, false)]);
+        bench.all_came_back();
+    }
+
+    #[test]
+    fn slices_in_buffers_of_their_own_are_joined_once_it_is_known() {
+        let mut bench = Bench::new();
+        let pieces = |bench: &mut Bench| {
+            bench.put(&key(), false);
+            bench.put(&slice(0x65, false, 7), false);
+        };
+        pieces(&mut bench);
+        assert!(bench.units.needs_keyframe(), "half a picture went out, which nobody can decode on");
+        bench.lent();
+        pieces(&mut bench);
+        bench.put(&p(6), false);
+        bench.put(&slice(0x41, false, 5), false);
+        bench.units.handle_timeout(bench.now + QUIET, &mut bench.back);
+        let frames: Vec<_> = bench.lent().into_iter().map(|(bytes, _)| bytes).collect();
+        assert_eq!(frames, [[key(), slice(0x65, false, 7)].concat(), [p(6), slice(0x41, false, 5)].concat()]);
+        bench.all_came_back();
+    }
+
+    #[test]
+    fn after_a_broken_or_lost_frame_nothing_is_lent_before_a_keyframe() {
+        let mut bench = Bench::new();
+        for broken in [true, false] {
+            bench.put(&key(), false);
+            if broken {
+                bench.put(&p(5), true);
+            } else {
+                bench.units.lost(1, &mut bench.back);
+            }
+            bench.put(&p(6), false);
+            assert!(bench.units.needs_keyframe());
+            bench.put(&key(), false);
+            bench.put(&p(7), false);
+            let keys: Vec<_> = bench.lent().into_iter().map(|(_, key)| key).collect();
+            assert_eq!(keys, [true, true, false]);
+        }
+        bench.all_came_back();
+        assert_eq!(bench.units.tally().dropped, 4);
+    }
+
+    #[test]
+    fn old_frames_are_passed_over_only_if_a_keyframe_follows() {
+        let mut bench = Bench::new();
+        for bytes in [key(), p(5), p(6)] {
+            bench.put(&bytes, false);
+        }
+        bench.units.skip_to_newest_keyframe(&mut bench.back);
+        assert!(bench.back.is_empty());
+        bench.put(&key(), false);
+        bench.put(&p(7), false);
+        bench.units.skip_to_newest_keyframe(&mut bench.back);
+        assert_eq!(bench.back, [0, 1, 2]);
+        assert_eq!(bench.lent(), [(key(), true), (p(7), false)]);
+        bench.all_came_back();
+    }
+
+    #[test]
+    fn garbage_and_empty_buffers_go_back_and_break_nothing() {
+        let mut bench = Bench::new();
+        for bytes in [&[][..], &[0; 30], &[7; CAPACITY], &[0, 0, 1], &[0, 0, 1, 0x80], SEI, &slice(0x65, false, 9)] {
+            bench.put(bytes, false);
+        }
+        for _ in 0..3 {
+            bench.put(&[9; CAPACITY], false);
+        }
+        assert!(bench.lent().is_empty());
+        bench.put(&key(), false);
+        bench.units.handle_timeout(bench.now + QUIET, &mut bench.back);
+        assert_eq!(bench.lent(), [(key(), true)]);
+        bench.all_came_back();
+    }
+
+    #[test]
+    fn a_frame_without_end_is_dropped_and_not_kept() {
+        let mut bench = Bench::new();
+        bench.put(&[key(), vec![7; CAPACITY - key().len()]].concat(), false);
+        for _ in 0..=LARGEST / CAPACITY {
+            bench.put(&[7; CAPACITY], false);
+        }
+        assert!(bench.units.open.is_none() && bench.units.needs_keyframe());
+    }
+}
