@@ -7,21 +7,24 @@
 //! | handshake, data channels | `dtls` | dimpl with RustCrypto, one set-up for all viewers |
 //! | pictures | `srtp`, `counter` | `aes` and `aes-gcm` (processor's instructions if there); on ARMv6 the `table` |
 //! | SRTP and STUN authentication, fingerprints | `mac` | `sha1`, `sha2`, the keys' part remembered |
-//! | certificate | `certificate` | `p256`, rcgen |
+//! | certificate | `certificate`, its key kept by `identity` | `p256`, rcgen |
 //!
 //! `perf/instructions.md` says what each costs on the board and why it was taken.
 
 mod certificate;
 mod counter;
 mod dtls;
+pub mod identity;
 mod mac;
 mod srtp;
 #[cfg(any(test, target_arch = "arm"))]
 mod table;
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
 
+use p256::SecretKey;
 use str0m::RtcConfig;
 use str0m::config::{CryptoProvider, DtlsCert};
 
@@ -32,20 +35,34 @@ use certificate::certificate;
 pub struct Crypto {
     /// The back end.
     pub provider: Arc<CryptoProvider>,
-    /// Certificate and private key. New in each process: its fingerprint travels in every answer, so nothing would be
-    /// won by keeping it.
+    /// Certificate and private key.
     pub certificate: DtlsCert,
 }
 
 impl Crypto {
-    /// Chooses the back end, makes a certificate, and builds one `Rtc` for nothing: the first of a process pays for
-    /// the back end's self-tests and seeds, which would otherwise be the first viewer's wait.
+    /// With a certificate that nobody has seen before, and that ends with the process.
     ///
     /// # Errors
-    /// A sentence; only if the back end finds no random numbers or fails its own tests.
+    /// A sentence; only if there are no random numbers or the back end fails its own tests.
     pub fn new(now: Instant) -> Result<Self, String> {
+        Self::with(&identity::fresh()?, now)
+    }
+
+    /// With the certificate this car has had since its first start, where there is a place to keep it
+    /// ([`identity::folder`]; `variable` reads the environment).
+    ///
+    /// # Errors
+    /// As [`Crypto::new`].
+    pub fn kept(now: Instant, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
+        let key = identity::folder(variable).map_or_else(identity::fresh, |folder| identity::kept(&folder))?;
+        Self::with(&key, now)
+    }
+
+    /// Builds one `Rtc` for nothing: the first of a process pays for the self-tests of DTLS, which would otherwise be the
+    /// first viewer's wait.
+    fn with(key: &SecretKey, now: Instant) -> Result<Self, String> {
         let certificate =
-            certificate().map_err(|error| format!("cannot make a certificate for encrypted video: {error}"))?;
+            certificate(key).map_err(|error| format!("cannot make a certificate for encrypted video: {error}"))?;
         let crypto = Self { provider: Arc::new(provider()), certificate };
         drop(crypto.configure(RtcConfig::new()).build(now));
         Ok(crypto)

@@ -179,12 +179,8 @@ impl Row {
     fn block(&self, keys: &[[u32; 4]; ROUNDS + 1], last: u8) -> [u32; 4] {
         let changing = self.first ^ part::<0>(keys[0][3] ^ u32::from(last));
         let [a, b, c, d] = self.second;
-        let mut state = [
-            a ^ part::<24>(changing),
-            b ^ part::<0>(changing),
-            c ^ part::<8>(changing),
-            d ^ part::<16>(changing),
-        ];
+        let mut state =
+            [a ^ part::<24>(changing), b ^ part::<0>(changing), c ^ part::<8>(changing), d ^ part::<16>(changing)];
         for key in &keys[3..ROUNDS] {
             state = round(state, key);
         }
@@ -215,8 +211,16 @@ mod tests {
     #[test]
     fn a_block_is_encrypted_as_in_fips_197() {
         let cases = [
-            (0x2b7e151628aed2a6abf7158809cf4f3c_u128, 0x3243f6a8885a308d313198a2e0370734_u128, 0x3925841d02dc09fbdc118597196a0b32_u128),
-            (0x000102030405060708090a0b0c0d0e0f, 0x00112233445566778899aabbccddeeff, 0x69c4e0d86a7b0430d8cdb78070b4c55a),
+            (
+                0x2b7e151628aed2a6abf7158809cf4f3c_u128,
+                0x3243f6a8885a308d313198a2e0370734_u128,
+                0x3925841d02dc09fbdc118597196a0b32_u128,
+            ),
+            (
+                0x000102030405060708090a0b0c0d0e0f,
+                0x00112233445566778899aabbccddeeff,
+                0x69c4e0d86a7b0430d8cdb78070b4c55a,
+            ),
         ];
         for (key, plain, cipher) in cases {
             let mut output = [0; 16];
