@@ -1,5 +1,5 @@
-//! Table of contents of the program: what was typed -> log -> the loop -> exit code. Holds nothing that a test or a
-//! tool would want; that is in the library.
+//! EDGE: arguments, standard output, the exit code. Table of contents of the program: what was typed -> log -> the loop
+//! -> exit code. Holds nothing that a test or a tool would want; that is in the library.
 
 use std::env;
 use std::fs::File;
