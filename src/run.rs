@@ -91,7 +91,8 @@ impl Car {
             max_viewers: config.max_viewers,
             build: signal::BUILD_ID,
         };
-        let viewers = Viewers::new(options, Crypto::new(now).map_err(io::Error::other)?);
+        let viewers =
+            Viewers::new(options, Crypto::kept(now, |name| std::env::var_os(name)).map_err(io::Error::other)?);
         let about = source.describe();
         log::info!("source: {about}");
         let guard = if config.token.is_some() { Guard::Token } else { Guard::Open };

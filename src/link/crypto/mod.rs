@@ -1,34 +1,69 @@
-//! EDGE: random numbers. The one place that chooses the cryptography: which back end str0m computes with, and the
-//! certificate by which viewers know this program (RFC 8827 section 6.5). Not TLS: that would be the gate's. Made once
-//! at the start by `main.rs`; every `Rtc` is built from it.
+//! The one place that chooses the cryptography: which back end the engine computes with, and the certificate by which
+//! viewers know this program. Not TLS: that would be the gate's. Made once at the start by `main.rs`; every `Rtc` is built
+//! from it. One back end for every target, without C:
+//!
+//! | for | file | by |
+//! |---|---|---|
+//! | handshake, data channels | `dtls` | dimpl with RustCrypto, one set-up for all viewers |
+//! | pictures | `srtp`, `counter` | `aes` and `aes-gcm` (processor's instructions if there); on ARMv6 the `table` |
+//! | SRTP and STUN authentication, fingerprints | `mac` | `sha1`, `sha2`, the keys' part remembered |
+//! | certificate | `certificate`, its key kept by `identity` | `p256`, rcgen |
+//!
+//! `perf/instructions.md` says what each costs on the board and why it was taken.
 
+mod certificate;
+mod counter;
+mod dtls;
+pub mod identity;
+mod mac;
+mod srtp;
+#[cfg(any(test, target_arch = "arm"))]
+mod table;
+
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, date_time_ymd};
+use p256::SecretKey;
 use str0m::RtcConfig;
 use str0m::config::{CryptoProvider, DtlsCert};
+
+use certificate::certificate;
 
 /// What every viewer's `Rtc` shares.
 #[derive(Debug, Clone)]
 pub struct Crypto {
     /// The back end.
     pub provider: Arc<CryptoProvider>,
-    /// Certificate and private key. New in each process: its fingerprint travels in every answer, so nothing would be
-    /// won by keeping it.
+    /// Certificate and private key.
     pub certificate: DtlsCert,
 }
 
 impl Crypto {
-    /// Chooses the back end, makes a certificate, and builds one `Rtc` for nothing: the first of a process pays for
-    /// the back end's self-tests and seeds, which would otherwise be the first viewer's wait.
+    /// With a certificate that nobody has seen before, and that ends with the process.
     ///
     /// # Errors
-    /// A sentence; only if the back end finds no random numbers or fails its own tests.
+    /// A sentence; only if there are no random numbers or the back end fails its own tests.
     pub fn new(now: Instant) -> Result<Self, String> {
+        Self::with(&identity::fresh()?, now)
+    }
+
+    /// With the certificate this car has had since its first start, where there is a place to keep it
+    /// ([`identity::folder`]; `variable` reads the environment).
+    ///
+    /// # Errors
+    /// As [`Crypto::new`].
+    pub fn kept(now: Instant, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
+        let key = identity::folder(variable).map_or_else(identity::fresh, |folder| identity::kept(&folder))?;
+        Self::with(&key, now)
+    }
+
+    /// Builds one `Rtc` for nothing: the first of a process pays for the self-tests of DTLS, which would otherwise be the
+    /// first viewer's wait.
+    fn with(key: &SecretKey, now: Instant) -> Result<Self, String> {
         let certificate =
-            certificate().map_err(|error| format!("cannot make a certificate for encrypted video: {error}"))?;
-        let crypto = Self { provider: provider(), certificate };
+            certificate(key).map_err(|error| format!("cannot make a certificate for encrypted video: {error}"))?;
+        let crypto = Self { provider: Arc::new(provider()), certificate };
         drop(crypto.configure(RtcConfig::new()).build(now));
         Ok(crypto)
     }
@@ -39,27 +74,16 @@ impl Crypto {
     }
 }
 
-/// The back end: the one str0m was compiled with, aws-lc-rs (feature of the dependency in Cargo.toml). To ship another,
-/// change it here and there.
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(str0m::crypto::from_feature_flags())
-}
-
-/// A self-signed certificate over a new P-256 key (the curve every browser must know, RFC 8827 section 6.5), as
-/// DER and PKCS #8.
-///
-/// Its dates are fixed, because the board has no clock: counted from a "now" in 1970, the day before does not parse.
-/// Browsers compare the fingerprint and do not look at dates. The serial number is made by rcgen from the new key, and
-/// so is never the same twice, which Firefox would refuse (SEC_ERROR_REUSED_ISSUER_AND_SERIAL).
-fn certificate() -> Result<DtlsCert, rcgen::Error> {
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let mut params = CertificateParams::default();
-    params.not_before = date_time_ymd(2000, 1, 1);
-    params.not_after = date_time_ymd(2099, 12, 31);
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "windshield");
-    let certificate = params.self_signed(&key)?;
-    Ok(DtlsCert { certificate: certificate.der().to_vec(), private_key: key.serialize_der() })
+/// The back end. It is one value for the whole program, because what it keeps (the set-up of DTLS) serves everyone.
+fn provider() -> CryptoProvider {
+    static HANDSHAKES: dtls::Handshakes = dtls::Handshakes::new();
+    CryptoProvider {
+        srtp_provider: &srtp::Srtp,
+        sha1_hmac_provider: &mac::Mac,
+        sha1_provider: &mac::Mac,
+        sha256_provider: &mac::Mac,
+        dtls_provider: &HANDSHAKES,
+    }
 }
 
 #[cfg(test)]
@@ -146,15 +170,5 @@ mod tests {
         // A certificate without its key: the fingerprint fits, the signature cannot.
         right.certificate.private_key = left.certificate.private_key.clone();
         assert_eq!(connect(&left, &right, DtlsVersion::Dtls12), None);
-    }
-
-    #[test]
-    fn the_certificate_is_valid_in_1970s_future_and_never_the_same() {
-        let (one, other) = (certificate().unwrap(), certificate().unwrap());
-        assert_ne!(one.certificate, other.certificate);
-        // UTCTime 2000-01-01 and GeneralizedTime 2099-12-31 (RFC 5280 section 4.1.2.5), as they stand in the DER.
-        for date in [&b"\x17\x0d000101000000Z"[..], b"\x18\x0f20991231000000Z", b"windshield"] {
-            assert!(one.certificate.windows(date.len()).any(|window| window == date), "{}", date.escape_ascii());
-        }
     }
 }
