@@ -42,6 +42,7 @@
 //! |---|---|---|
 //! | [`config`], [`help`] | what was typed -> what it means; every default with its reason | touches the world |
 //! | [`banner`], [`host`] | what a person reads at start; what the banner wants to know of this machine | decides |
+//! | [`notify`] | EDGE tells systemd that we are ready and alive | waits |
 //! | [`run`] | EDGE the loop: owns the slices and carries values between them | holds policy |
 //! | [`video`] | pictures in: `camera`, `encoder`, `rpicam`, `clip`, `pipe`, `demo` behind the seam [`video::Source`]; `auto` chooses | sees a socket |
 //! | [`link`] | packets out and in: `packetize`, `viewer`, `viewers`, `udp` | sees a device |
@@ -76,6 +77,7 @@ pub mod help;
 pub mod host;
 pub mod link;
 pub mod message;
+pub mod notify;
 pub mod random;
 pub mod run;
 pub mod signal;

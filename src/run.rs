@@ -17,6 +17,7 @@ use crate::link::gather::{self, Loopback};
 use crate::link::udp::Udp;
 use crate::link::{self, Crypto, Viewers};
 use crate::message::{Severity, Topic};
+use crate::notify::Notify;
 use crate::signal::{self, Signal, Ticket};
 use crate::trace::{LinkStats, SourceStats, Stats};
 use crate::video::settings::{self, Change, NotRead};
@@ -52,6 +53,7 @@ struct Car {
     udp: Udp,
     viewers: Viewers,
     signal: Signal,
+    notify: Notify,
     started: Instant,
     /// The sentence about the source that viewers were told last.
     told: Option<(Severity, String)>,
@@ -107,7 +109,9 @@ impl Car {
             guard,
             qr: host::terminal(),
         }));
-        Ok(Self { poll, signals, source, udp, viewers, signal, started: now, told: None })
+        let mut notify = Notify::from_env();
+        notify.ready(Instant::now());
+        Ok(Self { poll, signals, source, udp, viewers, signal, notify, started: now, told: None })
     }
 
     fn drive(&mut self) -> io::Result<()> {
@@ -159,6 +163,7 @@ impl Car {
         }
         self.tell_about_source(now);
         self.deliver(now);
+        self.notify.beat(now);
     }
 
     /// Hands the next request over; false if there is none.
@@ -241,7 +246,8 @@ impl Car {
         if due.udp || due.source || due.requests {
             return Some(Duration::ZERO);
         }
-        let at = [self.viewers.poll_timeout(), self.source.poll_timeout()].into_iter().flatten().min()?;
+        let timeouts = [self.viewers.poll_timeout(), self.source.poll_timeout(), self.notify.poll_timeout()];
+        let at = timeouts.into_iter().flatten().min()?;
         Some(at.saturating_duration_since(Instant::now()))
     }
 
@@ -270,6 +276,7 @@ impl Car {
 
     fn stop(&mut self) {
         log::info!("stopping");
+        self.notify.stopping();
         self.viewers.close_all(Instant::now(), &mut self.udp.outbox);
         self.source.close();
     }
