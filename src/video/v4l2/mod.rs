@@ -3,6 +3,8 @@
 //! which wait inside and panic on drop. What all of it is good for is known by `camera` and `encoder`.
 
 pub(super) mod controls;
+#[cfg(test)]
+mod drivers;
 pub(super) mod node;
 pub(super) mod ring;
 

@@ -200,6 +200,12 @@ impl Node {
         asked.revents
     }
 
+    /// The open file, for those who write frames.
+    #[cfg(test)]
+    pub(super) fn into_file(self) -> File {
+        self.file
+    }
+
     /// # Safety
     /// `value` must be what the ioctl `request` reads and writes.
     pub(super) unsafe fn call<T>(&self, request: vidioc::_IOC_TYPE, value: &mut T) -> io::Result<()> {

@@ -10,3 +10,4 @@
 #![allow(clippy::all, non_camel_case_types, non_snake_case, non_upper_case_globals, dead_code, rustdoc::all)]
 
 include!("bindings.rs");
+include!("layout.rs");
