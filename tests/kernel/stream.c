@@ -56,7 +56,8 @@ int main(int argc, char **argv) {
     if (epoll_ctl(ready, EPOLL_CTL_ADD, device, &readable)) fail("epoll_ctl");
     long long first = 0, last = 0;
     unsigned missed = 0, expected = 0;
-    for (int n = 0; n < frames;) {
+    // The first frame does not count: v4l2loopback may hand out a buffer that nobody has filled.
+    for (int n = -1; n < frames;) {
         struct v4l2_buffer buffer = {.type = type, .memory = V4L2_MEMORY_MMAP};
         if (ioctl(device, VIDIOC_DQBUF, &buffer)) {
             if (errno != EAGAIN) fail("VIDIOC_DQBUF");
@@ -65,9 +66,10 @@ int main(int argc, char **argv) {
             return 1;
         }
         last = buffer.timestamp.tv_sec * 1000000LL + buffer.timestamp.tv_usec;
-        if (!n++) first = last; else missed += buffer.sequence - expected;
+        if (n == 0) first = last;
+        if (n > 0) missed += buffer.sequence - expected;
         expected = buffer.sequence + 1;
-        if (out && fwrite(memory[buffer.index], 1, buffer.bytesused, out) != buffer.bytesused) fail("write");
+        if (n++ >= 0 && out && fwrite(memory[buffer.index], 1, buffer.bytesused, out) != buffer.bytesused) fail("write");
         CALL(VIDIOC_QBUF, &buffer);
     }
     if (out && fclose(out)) fail("write");
