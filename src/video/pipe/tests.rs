@@ -36,7 +36,11 @@ impl Loop {
         let now = Instant::now();
         let wait = self.pipe.poll_timeout().map(|at| at.saturating_duration_since(now));
         let wait = if self.pipe.more() { Some(Duration::ZERO) } else { wait };
-        self.poll.poll(&mut events, Some(wait.unwrap_or(DEADLINE).min(DEADLINE))).unwrap();
+        match self.poll.poll(&mut events, Some(wait.unwrap_or(DEADLINE).min(DEADLINE))) {
+            // Whoever stops and continues this process interrupts the wait.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            other => other.unwrap(),
+        }
         let now = Instant::now();
         if !events.is_empty() || self.pipe.more() {
             self.pipe.handle_ready(now);

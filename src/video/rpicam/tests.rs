@@ -61,7 +61,11 @@ impl Loop {
     fn turn(&mut self) {
         let mut events = Events::with_capacity(4);
         let wait = self.rpicam.poll_timeout().map_or(DEADLINE, |at| at.saturating_duration_since(self.now()));
-        self.poll.poll(&mut events, Some(if self.rpicam.more() { Duration::ZERO } else { wait })).unwrap();
+        match self.poll.poll(&mut events, Some(if self.rpicam.more() { Duration::ZERO } else { wait })) {
+            // Whoever stops and continues this process interrupts the wait.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            other => other.unwrap(),
+        }
         let now = self.now();
         if !events.is_empty() || self.rpicam.more() {
             self.rpicam.handle_ready(now);
