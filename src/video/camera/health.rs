@@ -42,6 +42,8 @@ pub enum Fault {
     Refused(String),
     /// No frame comes.
     Starved,
+    /// Size or format are others now; everything must be agreed on anew.
+    Changed,
     /// Something else was refused: what, and how.
     Unfit(String),
 }
@@ -105,6 +107,7 @@ impl fmt::Display for Sentence<'_> {
             Fault::Starved => {
                 write!(f, "the camera {path} has sent no picture for a second; starting it again (is its cable firm?)")
             }
+            Fault::Changed => write!(f, "the picture of {path} has changed its size or format; opening it again"),
             Fault::Unfit(what) => write!(f, "{path} refuses what a camera must do ({what}); trying again"),
         }
     }
@@ -333,6 +336,7 @@ mod tests {
             Fault::Broken("x".into()),
             Fault::Refused("x".into()),
             Fault::Starved,
+            Fault::Changed,
             Fault::Unfit("x".into()),
         ];
         for fault in faults {

@@ -92,6 +92,9 @@ impl Stream {
     /// STREAMON, then the loop waits for it: before, epoll would say only that there is nothing to wait for.
     pub(in crate::video) fn start(&mut self) -> Result<(), Fault> {
         self.ring.start().map_err(|error| Fault::of(Stage::Start, &error))?;
+        if self.registered {
+            return Ok(());
+        }
         let interest = Interest::READABLE | Interest::PRIORITY;
         let registered = self.registry.register(&mut SourceFd(&self.node.as_raw_fd()), self.token, interest);
         registered.map_err(|error| Fault::of(Stage::Stream, &error))?;
@@ -130,7 +133,7 @@ impl Stream {
             while let Some(event) = self.node.event() {
                 log::debug!("event: {event:?}");
                 if event == Event::SourceChange {
-                    return Err(Fault::Broken("its format changed".to_owned()));
+                    return Err(Fault::Changed);
                 }
             }
         }

@@ -233,6 +233,12 @@ impl Ring {
         self.node.stream_off(self.queue)
     }
 
+    /// Gives every buffer up, for another ring on the same queue.
+    pub(in crate::video) fn release(&mut self) -> io::Result<()> {
+        self.buffers.clear();
+        self.request(0).map(|_| ())
+    }
+
     fn request(&self, count: u32) -> io::Result<u32> {
         let memory = self.memory();
         let mut raw = sys::v4l2_requestbuffers { count, type_: self.queue.kind(), memory, ..zeroed() };
