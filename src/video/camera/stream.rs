@@ -44,7 +44,6 @@ pub(in crate::video) struct Stream {
     // Before the node: buffers are given back while it is open.
     pub(in crate::video) ring: Ring,
     pub(in crate::video) node: Arc<Node>,
-    pub(in crate::video) identity: Identity,
     pub(in crate::video) agreed: Agreed,
     registry: Registry,
     token: Token,
@@ -86,7 +85,7 @@ impl Stream {
         let mut ring = Ring::new(&node, queue, Memory::Mapped, BUFFERS).map_err(refused("buffers"))?;
         ring.queue_all().map_err(refused("queueing buffers"))?;
         let registry = registry.try_clone().map_err(refused("waiting for it"))?;
-        Ok(Self { ring, node, identity, agreed, registry, token, registered: false })
+        Ok(Self { ring, node, agreed, registry, token, registered: false })
     }
 
     /// STREAMON, then the loop waits for it: before, epoll would say only that there is nothing to wait for.

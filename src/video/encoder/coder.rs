@@ -166,7 +166,8 @@ impl Coder {
         };
         let opened = Opened::new(&place.encoder, coded).map_err(about_encoder)?;
         let pixels: Vec<_> = RAW.into_iter().filter(|raw| opened.takes.contains(raw)).collect();
-        let (width, height) = (options.size.width, options.size.height);
+        let (width, height) =
+            opened.padded(pixels.first().copied().unwrap_or(RAW[0]), options.size.width, options.size.height);
         let called = "raw pictures that the encoder takes";
         let wanted = Wanted { pixels: &pixels, called, width, height, fps: options.fps };
         let camera = Stream::open(&place.raw, &wanted, registry, token, &mut |node, identity, agreed| {
@@ -190,6 +191,11 @@ impl Coder {
         let registry =
             registry.try_clone().map_err(|error| Fault::of(Stage::Prepare("waiting for the encoder"), &error))?;
         Ok(Self { camera, encoder, codec, exports, waiting: None, registry, token, registered: false })
+    }
+
+    #[cfg(test)]
+    pub(super) fn encoder(&self) -> &M2m {
+        &self.encoder
     }
 
     fn encode(&mut self, filled: &Filled) -> Result<(), Fault> {

@@ -29,6 +29,8 @@ pub(in crate::video) struct M2m {
     pub(in crate::video) node: Arc<Node>,
     /// STOP was ordered.
     draining: bool,
+    /// The encoder says that it is done; frames may still wait to be taken.
+    end_told: bool,
     /// The last frame has left.
     ended: bool,
     streaming: bool,
@@ -84,6 +86,14 @@ impl Opened {
         Ok(Self { node, identity, takes })
     }
 
+    /// What the encoder makes of a size: most pad it to whole macroblocks, and then the camera has to give so much, since
+    /// in planar formats each row more moves the colours.
+    pub(in crate::video) fn padded(&self, pixels: FourCc, width: u32, height: u32) -> (u32, u32) {
+        let asked = Format { pixels, width, height, bytes_per_line: 0, size: 0, colours: 0 };
+        let made = self.node.set_format(Queue::OutputPlanes, &asked);
+        made.map_or((width, height), |made| (made.width, made.height))
+    }
+
     /// Sets both formats, `fps`, and makes both rings; pictures come by DMABUF if they can, otherwise they are copied.
     /// Controls are set after this: bcm2835-codec has no encoder before it has buffers.
     pub(in crate::video) fn prepare(self, raw: &Format, coded: FourCc, fps: u32, export: bool) -> Result<M2m, Fault> {
@@ -99,7 +109,7 @@ impl Opened {
             let (pixels, width, height, stride) = shape(&taken);
             return Err(Fault::Unfit(format!(
                 "the encoder takes {pixels} {width}x{height} in rows of {stride} bytes, \
-                 the camera gives {} {}x{} in rows of {}",
+                 the camera gives {} {}x{} in rows of {}; try a --size of multiples of 32 and 16, e.g. 640x480",
                 raw.pixels, raw.width, raw.height, raw.bytes_per_line
             )));
         }
@@ -117,7 +127,7 @@ impl Opened {
             Ring::new(&node, Queue::CapturePlanes, Memory::Mapped, CODED).map_err(refused("the encoder's buffers"))?;
         coded.queue_all().map_err(refused("queueing the encoder's buffers"))?;
         node.subscribe();
-        Ok(M2m { pictures, coded, node, draining: false, ended: false, streaming: false })
+        Ok(M2m { pictures, coded, node, draining: false, end_told: false, ended: false, streaming: false })
     }
 }
 
@@ -139,7 +149,8 @@ impl M2m {
     pub(in crate::video) fn start(&mut self) -> Result<(), Fault> {
         let started = self.coded.start().and_then(|()| self.pictures.ring.start());
         started.map_err(|error| Fault::of(Stage::Start, &error))?;
-        (self.streaming, self.draining, self.ended) = (true, false, false);
+        self.streaming = true;
+        (self.draining, self.end_told, self.ended) = (false, false, false);
         Ok(())
     }
 
@@ -193,7 +204,11 @@ impl M2m {
                 self.ended |= filled.last;
                 Ok(Some(filled))
             }
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                // For encoders that mark no buffer as the last.
+                self.ended |= self.end_told;
+                Ok(None)
+            }
             // The buffer with the LAST flag has been here (dev-encoder.rst, "Drain").
             Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {
                 self.ended = true;
@@ -225,7 +240,7 @@ impl M2m {
         if condition & libc::POLLPRI != 0 {
             while let Some(event) = self.node.event() {
                 match event {
-                    Event::End => self.ended = true,
+                    Event::End => self.end_told = self.draining,
                     Event::SourceChange => return Err(Fault::Changed),
                     Event::Other => {}
                 }

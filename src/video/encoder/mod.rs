@@ -2,6 +2,8 @@
 //! the machine that makes a source of them is that of `camera`.
 
 pub(super) mod coder;
+#[cfg(test)]
+mod drivers;
 pub(super) mod m2m;
 
 use std::io;

@@ -97,13 +97,6 @@ impl Node {
         Ok(formats)
     }
 
-    pub(in crate::video) fn format(&self, queue: Queue) -> io::Result<Format> {
-        let mut raw = sys::v4l2_format { type_: queue.kind(), ..zeroed() };
-        // SAFETY: G_FMT reads and fills a v4l2_format.
-        unsafe { self.call(vidioc::VIDIOC_G_FMT, &mut raw)? };
-        Ok(read_format(queue, &raw))
-    }
-
     /// Asks for a format; returns what the driver made of it.
     pub(in crate::video) fn set_format(&self, queue: Queue, format: &Format) -> io::Result<Format> {
         let mut raw = sys::v4l2_format { type_: queue.kind(), ..zeroed() };

@@ -36,6 +36,8 @@ pub struct Ring {
     memory: Memory,
     buffers: Vec<Buffer>,
     streaming: bool,
+    /// Given up: the queue may belong to another ring by now.
+    released: bool,
 }
 
 #[derive(Debug)]
@@ -102,7 +104,8 @@ impl Ring {
     /// # Errors
     /// The kernel's. What had been given by then is given back.
     pub(in crate::video) fn new(node: &Arc<Node>, queue: Queue, memory: Memory, count: u32) -> io::Result<Self> {
-        let mut ring = Self { node: Arc::clone(node), queue, memory, buffers: Vec::new(), streaming: false };
+        let mut ring =
+            Self { node: Arc::clone(node), queue, memory, buffers: Vec::new(), streaming: false, released: false };
         let given = ring.request(count)?;
         if given == 0 {
             return Err(io::Error::from_raw_os_error(libc::ENOMEM));
@@ -125,6 +128,7 @@ impl Ring {
     }
 
     /// How many the driver has.
+    #[cfg(test)]
     pub(in crate::video) fn queued(&self) -> usize {
         self.buffers.iter().filter(|buffer| buffer.queued).count()
     }
@@ -236,6 +240,7 @@ impl Ring {
     /// Gives every buffer up, for another ring on the same queue.
     pub(in crate::video) fn release(&mut self) -> io::Result<()> {
         self.buffers.clear();
+        self.released = true;
         self.request(0).map(|_| ())
     }
 
@@ -317,6 +322,9 @@ impl Drop for Ring {
     /// A device that is gone answers ENODEV, and nothing can be done about it: no result matters here.
     fn drop(&mut self) {
         self.buffers.clear();
+        if self.released {
+            return;
+        }
         if self.streaming {
             let _ = self.node.stream_off(self.queue);
         }
