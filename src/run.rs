@@ -207,7 +207,8 @@ impl Car {
         self.told = notice.map(|(severity, text)| (severity, text.to_owned()));
     }
 
-    /// How long nothing has to be done.
+    /// How long nothing has to be done. Read against the clock as it is after the turn, or a long turn would make every
+    /// timer late by its own length.
     fn wait_for(&self, due: &Due) -> Option<Duration> {
         if due.udp || due.source || due.requests {
             return Some(Duration::ZERO);

@@ -20,6 +20,13 @@ const MAX_STUN_RTO: Duration = Duration::from_secs(1);
 /// Statistics of round trip and loss for `/stats`.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Bytes of an ICE user name fragment at most. RFC 8839 section 5.4 allows 256, but str0m writes both names and a colon
+/// into 128 bytes (its own has 16) and panics when they do not fit. Nobody's browser has more than 32.
+const LONGEST_UFRAG: usize = 100;
+
+/// Media sections at most: each that takes our stream costs a resend store of its own. A browser that watches has two.
+const MOST_SECTIONS: usize = 32;
+
 /// Payload types before the offer's own numbers replace them.
 const PT: u8 = 96;
 const PT_RTX: u8 = 97;
@@ -70,7 +77,38 @@ pub fn parse(sdp: &str) -> Result<SdpOffer, String> {
     if sdp.trim().is_empty() {
         return Err("the offer is empty; POST the SDP of createOffer() as application/sdp".into());
     }
+    bearable(sdp)?;
     SdpOffer::from_sdp_string(sdp).map_err(|error| format!("the offer is not SDP that can be read: {error}"))
+}
+
+/// Refuses what str0m's parser takes and its engine then panics at, or what is out of all proportion.
+fn bearable(sdp: &str) -> Result<(), String> {
+    let mut sections = 0;
+    let mut mapped = [false; 256];
+    for line in sdp.lines() {
+        if line.starts_with("m=") {
+            sections += 1;
+            mapped.fill(false);
+            if sections > MOST_SECTIONS {
+                return Err(format!("the offer has more than {MOST_SECTIONS} media lines; one for video is enough"));
+            }
+        } else if let Some(ufrag) = line.strip_prefix("a=ice-ufrag:") {
+            if ufrag.len() > LONGEST_UFRAG {
+                let len = ufrag.len();
+                return Err(format!("the offer's ice-ufrag has {len} bytes; at most {LONGEST_UFRAG} can be used"));
+            }
+        } else if let Some(map) = line.strip_prefix("a=rtpmap:")
+            // As a number, as the engine sees it: 096 is 96.
+            && let Some(pt) = map.split(' ').next().and_then(|pt| pt.parse::<u8>().ok())
+            && std::mem::replace(&mut mapped[usize::from(pt)], true)
+        {
+            // A type that is its own retransmission would be claimed twice.
+            return Err(format!(
+                "the offer maps payload type {pt} twice in one media section; once is all it can mean"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The body of a PATCH (RFC 8840 section 4): credentials and candidates.
@@ -199,6 +237,16 @@ mod tests {
         let fragment = Fragment::parse(text).unwrap();
         assert_eq!((fragment.ufrag, fragment.pwd, fragment.candidates.len()), (Some("u"), Some("p"), 3));
         assert_eq!(fragment.usable().count(), 1);
+    }
+
+    #[test]
+    fn what_the_engine_would_panic_at_is_refused_before_it_sees_it() {
+        assert!(bearable("m=video\r\na=rtpmap:96 H264/90000\r\nm=video\r\na=rtpmap:96 H264/90000\r\n").is_ok());
+        assert!(bearable("m=video\r\na=rtpmap:96 H264/90000\r\na=rtpmap:+096 rtx/90000\r\n").is_err());
+        assert!(bearable(&format!("a=ice-ufrag:{}", "u".repeat(LONGEST_UFRAG))).is_ok());
+        assert!(bearable(&format!("a=ice-ufrag:{}", "u".repeat(LONGEST_UFRAG + 1))).is_err());
+        assert!(bearable(&"m=audio\n".repeat(MOST_SECTIONS)).is_ok());
+        assert!(bearable(&"m=audio\n".repeat(MOST_SECTIONS + 1)).is_err());
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) enum Happened {
     Hello,
     /// It sent a message that means nothing.
     Unknown,
-    /// It reached us from this address for the first time.
+    /// It is reached at this address from now on.
     Path(SocketAddr),
 }
 
@@ -80,7 +80,7 @@ pub(super) struct Viewer {
     pub own_page: bool,
     /// When its last datagram came.
     pub last_heard: Instant,
-    /// Where its datagrams come from.
+    /// Where it is reached: the path that answered our checks.
     pub remote: Option<SocketAddr>,
     /// A sentence about this viewer alone, to be said once its page listens.
     pub warning: Option<String>,
@@ -172,6 +172,11 @@ impl Viewer {
         self.rtc.is_alive()
     }
 
+    /// The DTLS handshake is done.
+    pub(super) fn is_secured(&self) -> bool {
+        self.picture != Picture::Connecting
+    }
+
     /// Whether it has no picture because it waits for a keyframe.
     pub(super) fn waits(&self) -> bool {
         self.picture == Picture::Waiting
@@ -202,10 +207,6 @@ impl Viewer {
         happened: &mut Vec<Happened>,
     ) {
         self.last_heard = now;
-        if self.remote != Some(receive.source) {
-            self.remote = Some(receive.source);
-            happened.push(Happened::Path(receive.source));
-        }
         self.feed(Input::Receive(now, receive));
         let _ = self.drain(now, outlet, happened);
     }
@@ -325,7 +326,16 @@ impl Viewer {
                     self.timeout = at;
                     break;
                 }
-                Ok(Output::Transmit(transmit)) => self.out.push(transmit),
+                Ok(Output::Transmit(transmit)) => {
+                    // Checks go wherever a path might be, and claims of a source prove nothing. All else (DTLS, SRTP:
+                    // first byte 20 and up, RFC 7983 section 7) goes only where a check of ours was answered.
+                    let proven = transmit.contents.first().is_some_and(|first| *first >= 20);
+                    if proven && self.remote != Some(transmit.destination) {
+                        self.remote = Some(transmit.destination);
+                        happened.push(Happened::Path(transmit.destination));
+                    }
+                    self.out.push(transmit);
+                }
                 Ok(Output::Event(event)) => self.handle_event(now, event, happened),
                 Err(error) => {
                     log::warn!("viewer {} is given up: {error}", self.stats.session);

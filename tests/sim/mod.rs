@@ -119,6 +119,8 @@ pub struct World {
     pub unreachable: Vec<IpAddr>,
     /// The outside of a router that forwards our port: viewers see this address in place of the car's own.
     pub forwarded: Option<IpAddr>,
+    /// What the car hears, if somebody writes it down.
+    pub heard: Option<Vec<Datagram>>,
     next_frame: Instant,
     next_ticket: u64,
     answers: VecDeque<(u64, Answer)>,
@@ -176,6 +178,7 @@ impl World {
             orders: Vec::new(),
             unreachable: Vec::new(),
             forwarded: None,
+            heard: None,
             next_frame: now,
             next_ticket: 0,
             answers: VecDeque::new(),
@@ -419,6 +422,9 @@ impl World {
                 }
                 if self.forwarded == Some(destination.ip()) {
                     destination.set_ip(CAR.ip());
+                }
+                if let Some(heard) = &mut self.heard {
+                    heard.push(Datagram { source, destination, bytes: bytes.clone() });
                 }
                 self.car.handle_datagram(now, source, destination, &bytes, &mut self.wire);
                 self.settle();

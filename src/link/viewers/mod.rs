@@ -278,10 +278,14 @@ impl Viewers {
         let Ok(receive) = Receive::new(Protocol::Udp, source, destination, bytes) else { return false };
         let ufrag = (bytes[0] < 2).then(|| StunMessage::parse(bytes).ok()).flatten();
         let ufrag = ufrag.as_ref().and_then(StunMessage::split_username).map(|(ours, _)| ours);
+        // A DTLS handshake record in the clear whose message is ClientHello (RFC 9147 sections 4 and 5.2).
+        let client_hello = matches!(bytes, [22, _, _, 0, 0, ..]) && bytes.get(13) == Some(&1);
         let input = str0m::Input::Receive(now, receive);
         let found = self.viewers.iter_mut().rev().find(|viewer| match ufrag {
             Some(ufrag) => viewer.ufrag == ufrag && viewer.accepts(&input),
-            None => viewer.accepts(&input),
+            // A browser that begins anew at this address may begin before our check has found it: no business of the
+            // session it left behind.
+            None => !(client_hello && viewer.is_secured()) && viewer.accepts(&input),
         });
         let (Some(viewer), str0m::Input::Receive(_, receive)) = (found, input) else { return false };
         viewer.handle_datagram(now, receive, outlet, &mut self.happened);
@@ -350,8 +354,8 @@ impl Viewers {
         }
     }
 
-    /// Two sessions cannot live at one address and port: where a new one has proven itself (its check carried its
-    /// credentials), the older is what a reloaded page left behind.
+    /// Two sessions cannot live at one address and port: where a new one has proven itself (it answered our check from
+    /// there), the older is what a reloaded page left behind.
     fn free_predecessors(&mut self, now: Instant, source: SocketAddr, outlet: &mut dyn Outlet) {
         let mut newest_seen = false;
         for viewer in self.viewers.iter_mut().rev().filter(|v| v.remote == Some(source)) {

@@ -1,0 +1,32 @@
+//! Stage `packetize`: an access unit in, RTP payloads out; beside it the engine's own packetizer on the same bytes and
+//! with the same limit.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::hint::black_box;
+
+use common::{KEYFRAME, P_FRAME, access_unit};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use str0m::unversioned::{H264Packetizer, Packetizer as _};
+use windshield::link::packetize::{MAX_PAYLOAD, Packetizer};
+
+fn packetize(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("packetize");
+    for (name, unit) in [("P frame", access_unit(false, P_FRAME)), ("keyframe", access_unit(true, KEYFRAME))] {
+        group.throughput(Throughput::Bytes(unit.len() as u64));
+        group.bench_with_input(BenchmarkId::new("windshield", name), &unit, |bencher, unit| {
+            let mut packetizer = Packetizer::default();
+            bencher.iter(|| black_box(packetizer.packetize(black_box(unit))).len());
+        });
+        group.bench_with_input(BenchmarkId::new("str0m", name), &unit, |bencher, unit| {
+            let mut packetizer = H264Packetizer::default();
+            bencher
+                .iter(|| packetizer.packetize(MAX_PAYLOAD, black_box(unit)).map(|payloads| black_box(payloads).len()));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, packetize);
+criterion_main!(benches);
