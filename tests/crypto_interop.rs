@@ -114,7 +114,7 @@ impl Pair {
 
     fn send(&mut self, from: usize, number: u64, payload: &[u8]) {
         let pt = Pt::from(108);
-        let write = RtpWrite::new(pt, number.into(), number as u32 * 3000, self.now, payload.into());
+        let write = RtpWrite::new(pt, number.into(), number as u32 * 3000, self.now, payload);
         let mut direct = self.sides[from].rtc.direct_api();
         direct.stream_tx(&Ssrc::from(SSRC[from])).unwrap().write_rtp(write);
     }

@@ -48,7 +48,7 @@ fn start() -> (Program, SocketAddr) {
     let program = Program(child);
     let address = lines.find_map(|line| {
         let line = line.unwrap();
-        let rest = line.split("http://127.0.0.1:").nth(1)?;
+        let rest = line.split("http://localhost:").nth(1)?;
         let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
         Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?)))
     });
