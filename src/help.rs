@@ -12,6 +12,7 @@ pub const TEXT: &str = concat!(
 Start it, open an address that it prints, and see what the car sees.
 
 Usage: windshield [OPTIONS]
+       windshield doctor [OPTIONS]
 
 Examples:
   windshield
@@ -20,6 +21,8 @@ Examples:
       The camera of a Raspberry Pi, mounted upside down.
   windshield --source clip:drive.h264 --fps 30
       A recorded H.264 file, over and over.
+  windshield doctor
+      What on this machine keeps the picture from being fast, each with the fix.
 
 Picture:
   --source SOURCE         Where pictures come from. Default: auto
@@ -97,6 +100,30 @@ Exit codes:
 "#
 );
 
+/// What `windshield doctor --help` prints.
+pub const DOCTOR: &str = r#"windshield doctor: looks for what keeps the picture from being fast, and says
+how to mend it. Changes nothing. As root it sees more: sudo windshield doctor
+
+Usage: windshield doctor [OPTIONS]
+
+  --port PORT     The port that windshield uses or will use. Default: 8080
+  --peer IP       A machine in the same network, such as the one you drive from:
+                  can it be reached?
+  --udp IP:PORT   How long datagrams take to that machine and back. Start this
+                  there first: windshield doctor --echo PORT
+  --echo PORT     Be the other side of --udp until Ctrl-C; examines nothing
+  -h, --help      This text
+
+What it looks at: the board, its kernel, clock, power, memory and ports; each
+camera, its driver, H.264 and controls, with the lines of config.txt to change;
+Wi-Fi power save, rate, signal and country; the way to a peer.
+
+Exit codes:
+  0   nothing is at fault; there may be something to look at
+  1   something is at fault; or --echo could not start
+  2   wrong command line; the reason is on stderr
+"#;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +144,7 @@ mod tests {
 
     #[test]
     fn help_fits_eighty_columns_of_any_terminal() {
-        for line in TEXT.lines() {
+        for line in TEXT.lines().chain(DOCTOR.lines()) {
             assert!(line.len() <= 80 && line.is_ascii(), "{line}");
         }
     }

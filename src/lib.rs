@@ -42,6 +42,7 @@
 //! |---|---|---|
 //! | [`config`], [`help`] | what was typed -> what it means; every default with its reason | touches the world |
 //! | [`banner`], [`host`] | what a person reads at start; what the banner wants to know of this machine | decides |
+//! | [`doctor`] | what on this machine keeps the picture from being fast, with the fix | runs beside the loop |
 //! | [`notify`] | EDGE tells systemd that we are ready and alive | waits |
 //! | [`run`] | EDGE the loop: owns the slices and carries values between them | holds policy |
 //! | [`video`] | pictures in: `camera`, `encoder`, `rpicam`, `clip`, `pipe`, `demo` behind the seam [`video::Source`]; `auto` chooses | sees a socket |
@@ -71,6 +72,7 @@
 pub mod banner;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod frame;
 pub mod h264;
 pub mod help;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use windshield::config::{self, Command, Config};
-use windshield::help;
+use windshield::{doctor, help};
 
 /// Could not start, or could not go on.
 const FAILED: u8 = 1;
@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         Ok(Command::Run(config)) => run(*config),
         Ok(Command::Help) => print(help::TEXT),
         Ok(Command::Version) => print(help::VERSION),
+        Ok(Command::Doctor(options)) => examine(&options),
+        Ok(Command::DoctorHelp) => print(help::DOCTOR),
         Err(usage) => complain(&format!("{usage}\nwindshield --help explains the options."), MISUSED),
     }
 }
@@ -38,6 +40,22 @@ fn run(config: Config) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error.to_string(), FAILED),
     }
+}
+
+fn examine(options: &doctor::Options) -> ExitCode {
+    if let Some(port) = options.echo {
+        let echo = doctor::probe::bind(port).and_then(|socket| {
+            print(&format!("echo on UDP port {port}; on the other machine: windshield doctor --udp IP:{port}\n"));
+            doctor::probe::echo(&socket)
+        });
+        return match echo {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&format!("doctor --echo {port}: {error}"), FAILED),
+        };
+    }
+    let findings = doctor::examine(&doctor::gather::gather(options));
+    let printed = print(&doctor::report(&findings));
+    if doctor::has_fault(&findings) { ExitCode::from(FAILED) } else { printed }
 }
 
 /// The kind is asked first: to open a FIFO would wait for a writer.

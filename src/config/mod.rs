@@ -2,6 +2,7 @@
 //! arguments, environment and the question whether a file exists are handed in, so that a test can type anything.
 //! What one value means is in [`value`]; how a person is told about the options is in `help`.
 
+mod doctor;
 mod nearest;
 pub mod value;
 
@@ -62,6 +63,10 @@ pub enum Command {
     Help,
     /// Print the version and leave.
     Version,
+    /// Look for what is wrong with this machine and leave.
+    Doctor(crate::doctor::Options),
+    /// Print the help text of `doctor` and leave.
+    DoctorHelp,
 }
 
 /// Everything the program was told, checked.
@@ -167,6 +172,10 @@ pub fn parse(
     env: impl Fn(&str) -> Option<OsString>,
     is_file: impl Fn(&Path) -> bool,
 ) -> Result<Command, Usage> {
+    let mut args = args.into_iter().peekable();
+    if args.next_if(|first| first == "doctor").is_some() {
+        return doctor::parse(args);
+    }
     let mut config = Config::default();
     let (mut udp, mut token, mut log) = (None, None, None);
     let mut parser = Parser::from_args(args);
