@@ -307,7 +307,7 @@ impl<D: Device> Feed<D> {
             let before = self.units.tally().keyframes;
             self.units.take(now, captured, filled, device.memory(), &mut self.back);
             if self.units.tally().keyframes > before {
-                let act = self.keyframes.came();
+                let act = self.keyframes.came(now);
                 self.act(now, act);
             } else if self.units.needs_keyframe() {
                 let act = self.keyframes.need(now);

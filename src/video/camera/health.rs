@@ -94,7 +94,7 @@ impl fmt::Display for Sentence<'_> {
             }
             Fault::NoCamera(what) => write!(f, "{path} is no camera but {what}; try: v4l2-ctl --list-devices"),
             Fault::WithoutFormat { wanted, offers } => {
-                write!(f, "{path} does not deliver {wanted}, only {offers}")?;
+                write!(f, "{path} does not deliver {wanted} but {offers}")?;
                 if *wanted == "H.264" {
                     write!(f, "; with an encoder use --source encoder:{path},/dev/video11")?;
                 }

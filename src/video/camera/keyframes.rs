@@ -10,6 +10,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const RESTART_PATIENCE: Duration = Duration::from_secs(2);
 /// And they stop the picture: not more often than this.
 const RESTART_SPACING: Duration = Duration::from_secs(2);
+/// A camera that makes keyframes of its own accord this often is waited for rather than stopped.
+const OWN_ACCORD: Duration = Duration::from_secs(2);
+/// A keyframe so soon after a start is the stream's first and says nothing about a period.
+const BEGINNING: Duration = Duration::from_millis(500);
 /// Failures in a row after which a way is no way.
 const FAILURES: u32 = 2;
 
@@ -56,6 +60,14 @@ pub(in crate::video) struct Keyframes {
     /// The period is short now.
     short: bool,
     last_restart: Option<Instant>,
+    /// When the last one came that nobody had asked for, and the time from the one before.
+    own: Option<Own>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Own {
+    last: Instant,
+    period: Option<Duration>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -97,9 +109,18 @@ impl Keyframes {
     }
 
     /// A keyframe came.
-    pub(in crate::video) fn came(&mut self) -> Option<Act> {
-        if let State::Asked { at, .. } = self.state {
-            self.ways[at].1 = 0;
+    pub(in crate::video) fn came(&mut self, now: Instant) -> Option<Act> {
+        let begun = self.last_restart.is_some_and(|last| now < last + BEGINNING);
+        match self.state {
+            State::Asked { at, .. } => {
+                self.ways[at].1 = 0;
+                self.own = None;
+            }
+            State::Idle | State::Spaced { .. } if begun => {}
+            State::Idle | State::Spaced { .. } => {
+                let period = self.own.map(|own| now.saturating_duration_since(own.last));
+                self.own = Some(Own { last: now, period });
+            }
         }
         self.state = State::Idle;
         std::mem::take(&mut self.short).then_some(Act::LongPeriod)
@@ -133,9 +154,16 @@ impl Keyframes {
     /// The stream was started anew, for whatever reason: it begins with a keyframe, with the long period.
     pub(in crate::video) fn restarted(&mut self, now: Instant) {
         self.last_restart = Some(now);
+        self.own = None;
         if let State::Asked { at, .. } = self.state {
             self.state = State::Asked { at, until: now + RESTART_PATIENCE };
         }
+    }
+
+    /// Until when a keyframe of the camera's own accord is worth waiting for.
+    fn expected(&self) -> Option<Instant> {
+        let Own { last, period } = self.own?;
+        period.filter(|period| *period <= OWN_ACCORD).map(|period| last + period + period / 2)
     }
 
     fn next(&self, from: usize) -> Option<usize> {
@@ -151,7 +179,8 @@ impl Keyframes {
                 (Act::ShortPeriod, now + PATIENCE)
             }
             Way::Restart => {
-                let earliest = self.last_restart.map_or(now, |last| last + RESTART_SPACING);
+                let spaced = self.last_restart.map(|last| last + RESTART_SPACING);
+                let earliest = spaced.max(self.expected()).unwrap_or(now);
                 if earliest > now {
                     self.state = State::Spaced { at, until: earliest };
                     return None;
@@ -180,7 +209,7 @@ mod tests {
         let mut now = Instant::now();
         for _ in 0..100 {
             assert_eq!(keyframes.wish(now), Some(Act::Force));
-            assert_eq!(keyframes.came(), None);
+            assert_eq!(keyframes.came(now), None);
             assert_eq!(keyframes.poll_timeout(), None);
             now += PATIENCE * 3;
         }
@@ -192,8 +221,8 @@ mod tests {
         let now = Instant::now();
         assert_eq!(keyframes.wish(now), Some(Act::ShortPeriod));
         assert_eq!(keyframes.wish(now), None, "it is short already");
-        assert_eq!(keyframes.came(), Some(Act::LongPeriod));
-        assert_eq!(keyframes.came(), None, "a keyframe of its own accord changes nothing");
+        assert_eq!(keyframes.came(now), Some(Act::LongPeriod));
+        assert_eq!(keyframes.came(now), None, "a keyframe of its own accord changes nothing");
     }
 
     #[test]
@@ -204,7 +233,7 @@ mod tests {
             assert_eq!(keyframes.wish(now), Some(Act::Force));
             now = keyframes.poll_timeout().unwrap();
             assert_eq!(keyframes.handle_timeout(now), Some(Act::ShortPeriod));
-            assert_eq!(keyframes.came(), Some(Act::LongPeriod));
+            assert_eq!(keyframes.came(now), Some(Act::LongPeriod));
         }
         assert_eq!(keyframes.way(), Some(Way::Period));
         assert_eq!(keyframes.wish(now), Some(Act::ShortPeriod));
@@ -224,6 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn a_camera_that_makes_keyframes_by_itself_is_waited_for_as_long_as_it_does() {
+        let mut keyframes = Keyframes::new(vec![Way::Restart]);
+        let mut now = Instant::now();
+        keyframes.restarted(now);
+        for _ in 0..5 {
+            now += Duration::from_secs(1);
+            assert_eq!(keyframes.came(now), None);
+        }
+        assert_eq!(keyframes.wish(now + Duration::from_millis(700)), None);
+        let due = keyframes.poll_timeout().unwrap();
+        assert_eq!(due, now + Duration::from_millis(1_500), "by then it should have come");
+        assert_eq!(keyframes.handle_timeout(due), Some(Act::Restart));
+    }
+
+    #[test]
     fn the_stream_is_not_started_again_more_often_than_every_two_seconds() {
         let mut keyframes = Keyframes::new(vec![Way::Restart]);
         let start = Instant::now();
@@ -234,7 +278,7 @@ mod tests {
             for act in [keyframes.handle_timeout(now), keyframes.wish(now)].into_iter().flatten() {
                 assert_eq!(act, Act::Restart);
                 restarts.push(now);
-                keyframes.came();
+                keyframes.came(now);
             }
         }
         assert_eq!(restarts.len(), 5);

@@ -133,7 +133,7 @@ impl Period {
             return Some(Self { control, long });
         }
         let control = node.control(sys::V4L2_CID_MPEG_VIDEO_GOP_SIZE)?;
-        (control.most > SHORT_PERIOD).then(|| Self { long: control.most, control })
+        (control.most > SHORT_PERIOD).then_some(Self { long: control.most, control })
     }
 }
 

@@ -23,7 +23,7 @@ use super::super::settings::Settings;
 use super::super::{Choice, Options, Size, Wakeup};
 use super::node::{Node, zeroed};
 use super::ring::{Clock, Filled, Ring};
-use super::{FourCc, H264, Queue, sys};
+use super::{FourCc, H264, sys};
 use crate::clock::Micros;
 use crate::frame::Bitrate;
 use crate::message::Severity;
