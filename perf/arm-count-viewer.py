@@ -46,6 +46,7 @@ async def with_aiortc(url, count, profile):
         await asyncio.wait_for(picture, 60)
         return peer
 
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # tracks that end with the session
     peers = [await one() for _ in range(count)]
     print(f"{count} x aiortc see pictures by {wanted[0].openssl_profile.decode()}", flush=True)
     await stdin_ends()
