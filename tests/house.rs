@@ -12,8 +12,9 @@ const LEAVES: &[&str] = &["clock", "frame", "h264", "message", "random", "trace"
 /// Rooms that do not know each other.
 const SLICES: &[&str] = &["link", "signal", "video"];
 
-/// They stand beside `run`: what was typed, what is printed. They may use the option types of slices.
-const BESIDE_RUN: &[&str] = &["banner", "config", "help", "host"];
+/// They stand beside `run`: what was typed, what is printed, what the system is told. They may use the option types of
+/// slices.
+const BESIDE_RUN: &[&str] = &["banner", "config", "doctor", "help", "host", "notify"];
 
 /// What touches the world, as it is written: the clock, files, sockets, threads, programs, randomness. Of libc, names in
 /// capitals and types are words; functions are deeds.

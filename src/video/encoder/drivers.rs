@@ -1,4 +1,4 @@
-//! Camera and encoder on the kernel's test drivers: vivid's pictures through vicodec, which is a stateful encoder with
+//! EDGE: Camera and encoder on the kernel's test drivers: vivid's pictures through vicodec, which is a stateful encoder with
 //! multi-planar queues like bcm2835-codec, though not to H.264. They need a kernel that has both: tests/kernel/run boots
 //! one; elsewhere these are ignored.
 #![allow(clippy::unwrap_used)]

@@ -1,4 +1,4 @@
-//! The device layer and the machine above it on the kernel's own test drivers: vivid (a camera with raw formats whose
+//! EDGE: The device layer and the machine above it on the kernel's own test drivers: vivid (a camera with raw formats whose
 //! faults can be ordered), v4l2loopback (H.264 that the test writes), vicodec (an encoder). They need a kernel that has
 //! them: tests/kernel/run boots one; elsewhere these are ignored.
 #![allow(clippy::unwrap_used)]
