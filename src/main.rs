@@ -26,10 +26,13 @@ fn main() -> ExitCode {
 }
 
 fn run(config: Config) -> ExitCode {
-    // tiny_http calls it an error when its listener is shut down under it, which is how we stop it; what would matter
-    // to a person (a listener that ends) the signaling side says itself.
+    // Two libraries call an error what nobody must act on: tiny_http that its listener is shut down under it, which is
+    // how we stop it, and sctp-proto that a viewer's end hung up. What would matter to a person we say ourselves.
     let mut logger = env_logger::Builder::new();
-    logger.filter_module("tiny_http", log::LevelFilter::Off).parse_filters(&config.log).init();
+    for quiet in ["tiny_http", "sctp_proto"] {
+        logger.filter_module(quiet, log::LevelFilter::Off);
+    }
+    logger.parse_filters(&config.log).init();
     log::debug!("{config:?}");
     match windshield::run::run(config) {
         Ok(()) => ExitCode::SUCCESS,

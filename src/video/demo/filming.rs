@@ -109,6 +109,7 @@ impl Filming {
 
     pub(super) fn order_keyframe(&self) {
         self.wishes.keyframe.store(true, Ordering::Relaxed);
+        self.wake();
     }
 
     pub(super) fn order_bitrate(&self, bitrate: Bitrate) {
@@ -180,6 +181,10 @@ impl Studio {
             if wished != fps {
                 fps = wished;
                 ticks.retime(now, fps);
+            }
+            if self.wishes.keyframe.load(Ordering::Relaxed) {
+                // Whoever wants it has no picture: it is made now, not at the next tick.
+                ticks.hasten(now);
             }
             if let Some(wait) = ticks.wait(now) {
                 // May return early (an order, or for no reason): the loop looks again.
@@ -262,11 +267,13 @@ struct Ticks {
     fps: u32,
     /// The tick to come.
     next: u64,
+    /// When the last one was passed.
+    passed: Option<Instant>,
 }
 
 impl Ticks {
     fn new(start: Instant, fps: u32) -> Self {
-        Self { start, fps: fps.max(1), next: 0 }
+        Self { start, fps: fps.max(1), next: 0, passed: None }
     }
 
     /// Another rate: the next tick comes one new period after the last one, or now if that is over.
@@ -276,6 +283,15 @@ impl Ticks {
             Some(last) => Self { next: 1, ..Self::new(last.max(now.checked_sub(period(fps)).unwrap_or(last)), fps) },
             None => Self::new(now, fps),
         };
+    }
+
+    /// The next tick comes now, or half a period after the last one if that is later, and the others follow it: orders
+    /// that come in a row never make more than twice the pictures.
+    fn hasten(&mut self, now: Instant) {
+        let soonest = self.passed.map_or(now, |last| now.max(last + period(self.fps) / 2));
+        if soonest < self.at(self.next) {
+            *self = Self { passed: self.passed, ..Self::new(soonest, self.fps) };
+        }
     }
 
     fn at(&self, tick: u64) -> Instant {
@@ -293,6 +309,7 @@ impl Ticks {
         let due = (elapsed * u128::from(self.fps) / 1_000_000_000) as u64 + 1;
         let passed = due.saturating_sub(self.next).max(1);
         self.next += passed;
+        self.passed = Some(now);
         passed
     }
 }
@@ -306,6 +323,27 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn an_order_for_a_keyframe_brings_the_next_tick_forward_and_a_storm_of_them_at_most_doubles_the_rate() {
+        let start = Instant::now();
+        let mut ticks = Ticks::new(start, 10);
+        assert_eq!(ticks.pass(start), 1);
+        ticks.hasten(start + 70 * MS);
+        assert_eq!(ticks.wait(start + 70 * MS), None, "now");
+        assert_eq!(ticks.pass(start + 70 * MS), 1);
+        assert_eq!(ticks.wait(start + 70 * MS), Some(100 * MS), "and the next a whole period later");
+
+        let (mut ticks, mut pictures) = (Ticks::new(start, 10), 0);
+        for n in 0..1_000 {
+            let now = start + n * MS;
+            ticks.hasten(now);
+            while ticks.wait(now).is_none() {
+                pictures += ticks.pass(now);
+            }
+        }
+        assert!((20..=21).contains(&pictures), "{pictures} in a second");
+    }
 
     #[test]
     fn deadlines_do_not_drift_whatever_the_lateness() {
