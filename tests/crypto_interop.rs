@@ -1,5 +1,6 @@
 //! The link's cryptography and another implementation of it (aws-lc, in C) understand each other: whole sessions of two
 //! engines in virtual time, and each cipher byte for byte. Browsers are a third, outside of this file.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
