@@ -55,7 +55,12 @@ const ODD: std::net::SocketAddr =
 
 impl Odd {
     fn new(world: &World) -> Self {
-        let mut rtc = RtcConfig::new().set_dtls_version(DtlsVersion::Auto).set_rtp_mode(true).build(world.now);
+        let provider = std::sync::Arc::new(str0m_aws_lc_rs::default_provider());
+        let mut rtc = RtcConfig::new()
+            .set_crypto_provider(provider)
+            .set_dtls_version(DtlsVersion::Auto)
+            .set_rtp_mode(true)
+            .build(world.now);
         rtc.add_local_candidate(Candidate::host(ODD, "udp").unwrap());
         rtc.add_remote_candidate(Candidate::host(CAR, "udp").unwrap());
         let direct = rtc.direct_api();

@@ -208,6 +208,8 @@ impl World {
         codecs: impl FnOnce(RtcConfig) -> RtcConfig,
     ) -> usize {
         let mut config = RtcConfig::new()
+            // Viewers compute with another implementation than the car, as browsers do.
+            .set_crypto_provider(std::sync::Arc::new(str0m_aws_lc_rs::default_provider()))
             .set_dtls_version(str0m::config::DtlsVersion::Auto)
             .set_extension(14, str0m::rtp::Extension::PlayoutDelay)
             .clear_codecs();
