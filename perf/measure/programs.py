@@ -108,7 +108,9 @@ class Bench:
         else:
             named = source if source == "demo" else "pipe:-" if source == "-" else f"clip:{source}"
             command = [binary or self.target / "windshield", "--source", named, "--http", f"{ip}:{port}", "--udp", port,
-                       "--fps", FPS, "--size", SIZE, "--bitrate", BITRATE, "--log", "warn"]
+                       "--fps", FPS, "--size", SIZE, "--bitrate", BITRATE, "--log", "warn",
+                       # Pages that are closed without a goodbye keep their seats for five seconds.
+                       "--max-viewers", 100]
         process = self.start(command, **options)
         if namespace is None:
             wait_until(lambda: answers(ip, port) or process.poll() is not None, f"{kind} answers on port {port}")
