@@ -36,6 +36,10 @@ impl Outlet for Nowhere {
         self.datagrams += black_box(batch).len();
         Sent::All
     }
+
+    fn clock(&self) -> Micros {
+        Micros::now()
+    }
 }
 
 /// The car with `viewers` who have had a picture for two seconds.
@@ -155,7 +159,7 @@ fn send(criterion: &mut Criterion) {
                 for _ in 0..frames {
                     world.run(FRAME);
                     let stamp = Micros::of(world.now);
-                    let frame = Frame { bytes: &unit, keyframe: false, captured: stamp, dequeued: stamp };
+                    let frame = Frame { bytes: &unit, keyframe: false, captured: stamp, encoding: None, dequeued: stamp };
                     let start = Instant::now();
                     world.car.handle_frame(world.now, &frame, &mut outlet);
                     spent += start.elapsed();

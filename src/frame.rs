@@ -1,4 +1,4 @@
-//! The words video and link share: a frame on its way, and the orders that go back to the source.
+//! The words video and link share: a frame on its way, when it was where, and the orders that go back to the source.
 //! A leaf: values only, no I/O.
 
 use std::fmt;
@@ -15,8 +15,29 @@ pub struct Frame<'a> {
     pub keyframe: bool,
     /// When the picture was taken; where the source cannot know, when its first byte arrived.
     pub captured: Micros,
+    /// When the encoder was given the picture; none where one device takes and encodes it, or a program does.
+    pub encoding: Option<Micros>,
     /// When this process had the whole frame in hand.
     pub dequeued: Micros,
+}
+
+/// When one frame was where, on its way to one viewer. Points on the car's `CLOCK_MONOTONIC`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamps {
+    /// The frame's name on the wire: its RTP timestamp (90 kHz, modulo 2^32).
+    pub rtp_time: u32,
+    /// See [`Frame::captured`].
+    pub captured: Micros,
+    /// See [`Frame::encoding`].
+    pub encoding: Option<Micros>,
+    /// See [`Frame::dequeued`].
+    pub dequeued: Micros,
+    /// Its RTP payloads were made.
+    pub packetized: Micros,
+    /// Its last packet for this viewer was encrypted (SRTP).
+    pub protected: Micros,
+    /// The kernel took its last datagram for this viewer; none if it did not take them all.
+    pub sent: Option<Micros>,
 }
 
 impl fmt::Debug for Frame<'_> {

@@ -10,9 +10,15 @@
 //!   KEYFRAME   03 01                                         events, when no picture was shown for 200 ms
 //! car -> page
 //!   HELLO      81 01  build id (8)                           events, once, answers HELLO
-//!   ECHO       82 01  page clock, us (8)  car clock, us (8)  fast, answers HEARTBEAT
+//!   ECHO       82 02  page clock, us (8)  car clock at receipt, us (8)  at the answer, us (8)      fast, answers HEARTBEAT
 //!   NOTICE     84 01  topic (1)  severity (1)  UTF-8 text    events; the newest of a topic replaces the older, an empty text withdraws it
+//!   STAMPS     85 01  1 to 16 records of 32 bytes, oldest first                                    fast, some 5 a second
+//!     a record: RTP timestamp (4)  captured, car clock, us (8)  then, as us after captured (4 each): encoding, dequeued,
+//!     packetized, protected, sent; ffffffff for what is not known (encoding) or never was (sent: the frame was cut short)
 //! ```
+
+use crate::clock::Micros;
+use crate::frame::Stamps;
 
 /// Label of the unordered, unreliable channel.
 pub const FAST: &str = "fast";
@@ -20,6 +26,14 @@ pub const FAST: &str = "fast";
 pub const EVENTS: &str = "events";
 
 const VERSION: u8 = 1;
+/// ECHO has carried two stamps of the car since its second version.
+const ECHO_VERSION: u8 = 2;
+
+/// Records in one STAMPS at most: half a second at 30 frames a second, half a datagram.
+pub const STAMPS_MOST: usize = 16;
+
+/// A time that is not known, in a record of STAMPS.
+const NEVER: u32 = u32::MAX;
 
 /// What a page says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +64,15 @@ pub enum ToPage<'a> {
     Echo {
         /// The heartbeat's own number.
         sent: u64,
-        /// The car's `CLOCK_MONOTONIC` in microseconds.
-        car: u64,
+        /// The car's `CLOCK_MONOTONIC` when it took the heartbeat up.
+        received: Micros,
+        /// The same clock when this was written.
+        answered: Micros,
+    },
+    /// When the frames that went to this page were where.
+    Stamps {
+        /// Oldest first, at most [`STAMPS_MOST`].
+        records: &'a [Stamps],
     },
     /// A sentence for the person who watches.
     Notice {
@@ -110,16 +131,34 @@ impl ToPage<'_> {
                 out.extend([0x81, VERSION]);
                 out.extend(build.to_be_bytes());
             }
-            Self::Echo { sent, car } => {
-                out.extend([0x82, VERSION]);
-                out.extend(sent.to_be_bytes());
-                out.extend(car.to_be_bytes());
+            Self::Echo { sent, received, answered } => {
+                out.extend([0x82, ECHO_VERSION]);
+                for clock in [sent, received.0, answered.0] {
+                    out.extend(clock.to_be_bytes());
+                }
+            }
+            Self::Stamps { records } => {
+                out.extend([0x85, VERSION]);
+                for stamps in &records[..records.len().min(STAMPS_MOST)] {
+                    write_record(stamps, out);
+                }
             }
             Self::Notice { topic, severity, text } => {
                 out.extend([0x84, VERSION, topic as u8, severity as u8]);
                 out.extend(text.as_bytes());
             }
         }
+    }
+}
+
+fn write_record(stamps: &Stamps, out: &mut Vec<u8>) {
+    let Stamps { rtp_time, captured, encoding, dequeued, packetized, protected, sent } = *stamps;
+    out.extend(rtp_time.to_be_bytes());
+    out.extend(captured.0.to_be_bytes());
+    for at in [encoding, Some(dequeued), Some(packetized), Some(protected), sent] {
+        // A driver's clock may be a little ahead of ours: nothing is before the picture was taken.
+        let after = at.map_or(NEVER, |at| u32::try_from(at.since(captured).as_micros()).unwrap_or(NEVER));
+        out.extend(after.to_be_bytes());
     }
 }
 
@@ -141,7 +180,26 @@ mod tests {
         let parsed = FromPage::parse(&[2, 1, 0, 0, 0, 0, 0, 0, 1, 2]);
         assert_eq!(parsed, Some(FromPage::Heartbeat { sent: 258 }));
         let mut out = vec![9; 40];
-        ToPage::Echo { sent: 258, car: 3 }.write(&mut out);
-        assert_eq!(out, [0x82, 1, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
+        ToPage::Echo { sent: 258, received: Micros(3), answered: Micros(4) }.write(&mut out);
+        assert_eq!(out, [0x82, 2, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4]);
+    }
+
+    #[test]
+    fn a_record_tells_what_is_known_and_what_never_was() {
+        let stamps = Stamps {
+            rtp_time: 0x0102_0304,
+            captured: Micros(1_000),
+            encoding: None,
+            dequeued: Micros(900),
+            packetized: Micros(1_256),
+            protected: Micros(1_000 + (1 << 32)),
+            sent: None,
+        };
+        let mut out = Vec::new();
+        ToPage::Stamps { records: &[stamps; 2] }.write(&mut out);
+        assert_eq!(out.len(), 2 + 2 * 32);
+        assert_eq!(out[..14], [0x85, 1, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 3, 0xe8]);
+        assert_eq!(out[14..22], [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+        assert_eq!(out[22..34], [0, 0, 1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
     }
 }

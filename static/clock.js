@@ -13,12 +13,12 @@ export class ClockOffset {
   /** The round trip of the sample that offset comes from, microseconds; null before the first echo. */
   rttUs = null;
 
-  /** An echo came back: the page's stamp, the car's stamp, the page's clock now; all in microseconds. */
-  add(sentUs, carUs, nowUs) {
-    const rttUs = nowUs - sentUs;
+  /** An echo came back: sent by the page, received and answered by the car, the page's clock now; all microseconds. */
+  add(sentUs, receivedUs, answeredUs, nowUs) {
+    const rttUs = nowUs - sentUs - (answeredUs - receivedUs);
     // A stamp from the future is not ours (an older page's echo, or nonsense).
     if (!(rttUs >= 0)) return;
-    this.#samples.push({ rttUs, offsetUs: carUs - (sentUs + nowUs) / 2 });
+    this.#samples.push({ rttUs, offsetUs: (receivedUs + answeredUs) / 2 - (sentUs + nowUs) / 2 });
     if (this.#samples.length > KEPT) this.#samples.shift();
     const best = this.#samples.reduce((a, b) => (b.rttUs < a.rttUs ? b : a));
     this.offsetUs = best.offsetUs;

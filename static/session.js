@@ -195,7 +195,7 @@ export class Session {
   #message(message, now) {
     if (message.kind === "echo") {
       this.#heart.echo(now);
-      this.clock.add(message.sentUs, message.carUs, Math.round(now * 1000));
+      this.clock.add(message.sentUs, message.receivedUs, message.answeredUs, Math.round(now * 1000));
       // The path bears again; that the picture does too is for frameShown() to say.
       if (this.#restart?.done && message.sentUs >= this.#restart.since * 1000) this.#restart = null;
     } else if (message.kind === "hello") {

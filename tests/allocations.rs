@@ -101,6 +101,10 @@ impl Outlet for Uncounted<'_> {
         ON.set(was_on);
         sent
     }
+
+    fn clock(&self) -> Micros {
+        self.wire.clock()
+    }
 }
 
 /// What one frame cost, and what came of it.
@@ -136,7 +140,7 @@ fn frame(world: &mut World, size: usize) -> Cost {
     world.frame_number += 1;
     let payloads = Packetizer::default().packetize(&unit).iter().map(|p| p.bytes.len()).collect();
     let stamp = Micros::of(world.now);
-    let frame = Frame { bytes: &unit, keyframe, captured: stamp, dequeued: stamp };
+    let frame = Frame { bytes: &unit, keyframe, captured: stamp, encoding: None, dequeued: stamp };
     let mut outlet = Uncounted { wire: &mut world.wire, rtp: Vec::with_capacity(ROOM), others: 0 };
     let sizes = allocations(|| world.car.handle_frame(world.now, &frame, &mut outlet));
     let (rtp, others) = (outlet.rtp, outlet.others);

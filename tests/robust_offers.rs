@@ -147,7 +147,7 @@ fn make_frame(world: &mut World) {
     let unit = sim::access_unit(world.frame_number, keyframe, 4_000, world.profile);
     world.frame_number += 1;
     let stamp = Micros::of(world.now);
-    let frame = Frame { bytes: &unit, keyframe, captured: stamp, dequeued: stamp };
+    let frame = Frame { bytes: &unit, keyframe, captured: stamp, encoding: None, dequeued: stamp };
     world.car.handle_frame(world.now, &frame, &mut world.wire);
 }
 

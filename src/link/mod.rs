@@ -17,6 +17,7 @@ mod outbox;
 pub mod outlet;
 pub mod packetize;
 mod refusal;
+mod report;
 mod request;
 mod segments;
 mod sockaddr;

@@ -20,6 +20,7 @@ use super::refusal::{Complaints, Reaction, reaction};
 use super::segments::{RUN_MOST, Unsegmented, run_length};
 use super::sockaddr;
 use super::udp::empty_message;
+use crate::clock::Micros;
 
 /// Datagrams and messages in one system call: two long runs, or a frame of 35 kB without segmentation. They size
 /// arrays on the stack, 14 kB together.
@@ -196,5 +197,9 @@ impl Outlet for Outbox {
             }
         }
         Sent::All
+    }
+
+    fn clock(&self) -> Micros {
+        Micros::now()
     }
 }

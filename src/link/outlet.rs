@@ -3,12 +3,18 @@
 
 use str0m::net::Transmit;
 
+use crate::clock::Micros;
+
 /// Takes datagrams away, never waits.
 pub trait Outlet {
     /// Sends `batch` in this order. Datagrams that neighbour each other with one source, one destination and one
     /// length (the last may be shorter) can leave together, so hand a frame over whole, viewer by viewer. All are taken
     /// for UDP, the only kind of candidate we offer.
     fn send(&mut self, batch: &[Transmit]) -> Sent;
+
+    /// The time at this very moment, for stamps: within a turn `now` stands still, and stages of a frame last
+    /// microseconds. A simulated network has its own.
+    fn clock(&self) -> Micros;
 }
 
 /// What became of a batch.

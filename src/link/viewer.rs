@@ -14,8 +14,9 @@ use super::PlayoutDelay;
 use super::keyframes::Why;
 use super::outlet::{Outlet, Sent};
 use super::packetize::Payload;
+use super::report::Report;
 use crate::clock::Micros;
-use crate::frame::Frame;
+use crate::frame::{Frame, Stamps};
 use crate::message::{self, FromPage, ToPage};
 use crate::trace::ViewerStats;
 
@@ -95,7 +96,9 @@ pub(super) struct Viewer {
     ice: IceConnectionState,
     fast: Option<ChannelId>,
     events: Option<ChannelId>,
-    echo: Option<u64>,
+    /// The heartbeat that is to be answered, and when it came.
+    echo: Option<(u64, Micros)>,
+    report: Report,
     timeout: Instant,
     wished: Option<Instant>,
     deferred_wish: Option<Instant>,
@@ -132,6 +135,7 @@ impl Viewer {
             fast: None,
             events: None,
             echo: None,
+            report: Report::default(),
             timeout: now,
             wished: None,
             deferred_wish: None,
@@ -184,18 +188,19 @@ impl Viewer {
 
     /// When [`Self::handle_timeout`] is due.
     pub(super) fn poll_timeout(&self) -> Instant {
-        self.deferred_wish.map_or(self.timeout, |at| at.min(self.timeout))
+        [self.deferred_wish, self.report.due()].into_iter().flatten().fold(self.timeout, Instant::min)
     }
 
     /// Time passes.
     pub(super) fn handle_timeout(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
         if self.timeout <= now {
             self.feed(Input::Timeout(now));
-            let _ = self.drain(now, outlet, happened);
+            self.drain(now, outlet, happened);
         }
         if self.deferred_wish.take_if(|at| *at <= now).is_some() {
             self.wish(now, happened);
         }
+        self.tell_stamps(now, outlet, happened);
     }
 
     /// A datagram that was found to be this viewer's.
@@ -208,25 +213,26 @@ impl Viewer {
     ) {
         self.last_heard = now;
         self.feed(Input::Receive(now, receive));
-        let _ = self.drain(now, outlet, happened);
+        self.drain(now, outlet, happened);
     }
 
-    /// Sends a frame, whole or not at all as far as it is in our hand.
+    /// Sends a frame, whole or not at all as far as it is in our hand. `stamps` are those all viewers share; gives them
+    /// back with this viewer's own, none if it was sent nothing.
     pub(super) fn send_frame(
         &mut self,
         now: Instant,
         frame: &Frame<'_>,
-        rtp_time: u32,
+        mut stamps: Stamps,
         payloads: &[Payload],
         outlet: &mut dyn Outlet,
         happened: &mut Vec<Happened>,
-    ) {
-        let Some(video) = self.video else { return };
+    ) -> Option<Stamps> {
+        let video = self.video?;
         match self.picture {
-            Picture::Connecting => return,
+            Picture::Connecting => return None,
             Picture::Waiting if !frame.keyframe => {
                 self.stats.frames_dropped += 1;
-                return;
+                return None;
             }
             Picture::Waiting | Picture::Live => self.picture = Picture::Live,
         }
@@ -237,9 +243,9 @@ impl Viewer {
             extensions.play_delay_max = Some(MediaTime::from_hundredths(u64::from(max_ms) / 10));
         }
         let mut api = self.rtc.direct_api();
-        let Some(stream) = api.stream_tx_by_mid(video.mid, None) else { return };
+        let stream = api.stream_tx_by_mid(video.mid, None)?;
         for payload in payloads {
-            let packet = RtpWrite::new(video.pt, self.next_seq.into(), rtp_time, captured, payload.bytes.clone());
+            let packet = RtpWrite::new(video.pt, self.next_seq.into(), stamps.rtp_time, captured, payload.bytes.clone());
             stream.write_rtp(packet.marker(payload.marker).ext_vals(extensions.clone()).nackable(true));
             self.next_seq += 1;
             self.stats.packets += 1;
@@ -247,19 +253,34 @@ impl Viewer {
         }
         // What was written is sent when time moves, so it moves here and not in the next turn.
         self.feed(Input::Timeout(now));
-        if let Sent::Blocked { .. } = self.drain(now, outlet, happened) {
+        self.pump(now, happened);
+        stamps.protected = outlet.clock();
+        if let Sent::Blocked { .. } = self.flush(outlet) {
             // The rest of this frame is lost, and what refers to it would be wrong: nothing more until a keyframe.
             self.stats.frames_dropped += 1;
             self.picture = Picture::Waiting;
             happened.push(Happened::Wish(Why::Lost));
-            return;
+        } else {
+            stamps.sent = Some(outlet.clock());
+            self.stats.frames += 1;
+            if frame.keyframe {
+                self.stats.keyframes += 1;
+                self.keyframe_sent = Some(now);
+                self.deferred_wish = None;
+            }
         }
-        self.stats.frames += 1;
-        if frame.keyframe {
-            self.stats.keyframes += 1;
-            self.keyframe_sent = Some(now);
-            self.deferred_wish = None;
+        // What is about the picture goes after the picture.
+        if self.own_page && self.fast.is_some() {
+            self.report.add(now, stamps);
+            self.tell_stamps(now, outlet, happened);
         }
+        self.answer_heartbeat(now, outlet, happened);
+        Some(stamps)
+    }
+
+    fn tell_stamps(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
+        let Some((records, count)) = self.report.take(now) else { return };
+        self.say(now, &ToPage::Stamps { records: &records[..count] }, outlet, happened);
     }
 
     /// Tells its page something, if it is ours and listens.
@@ -270,7 +291,7 @@ impl Viewer {
         outlet: &mut dyn Outlet,
         happened: &mut Vec<Happened>,
     ) {
-        let fast = matches!(what, ToPage::Echo { .. });
+        let fast = matches!(what, ToPage::Echo { .. } | ToPage::Stamps { .. });
         let Some(id) = (if fast { self.fast } else { self.events }).filter(|_| self.own_page) else { return };
         let Some(mut channel) = self.rtc.channel(id) else { return };
         if channel.buffered_amount() > CHANNEL_BACKLOG {
@@ -282,7 +303,7 @@ impl Viewer {
         }
         // A write is sent when time moves.
         self.feed(Input::Timeout(now));
-        let _ = self.drain(now, outlet, happened);
+        self.drain(now, outlet, happened);
     }
 
     /// Says goodbye (RTCP BYE, DTLS close_notify). Dead afterwards.
@@ -291,7 +312,7 @@ impl Viewer {
             log::debug!("viewer {}: close: {error}", self.stats.session);
         }
         self.feed(Input::Timeout(now));
-        let _ = self.drain(now, outlet, &mut Vec::new());
+        self.drain(now, outlet, &mut Vec::new());
         self.rtc.disconnect();
     }
 
@@ -319,7 +340,14 @@ impl Viewer {
     }
 
     /// Everything the engine has to say, until it only waits. The datagrams leave in one batch.
-    pub(super) fn drain(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) -> Sent {
+    pub(super) fn drain(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
+        self.pump(now, happened);
+        let _ = self.flush(outlet);
+        self.answer_heartbeat(now, outlet, happened);
+    }
+
+    /// Takes out of the engine what it has to say.
+    fn pump(&mut self, now: Instant, happened: &mut Vec<Happened>) {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
@@ -344,13 +372,20 @@ impl Viewer {
                 }
             }
         }
+    }
+
+    /// Sends what was taken out.
+    fn flush(&mut self, outlet: &mut dyn Outlet) -> Sent {
         let sent = if self.out.is_empty() { Sent::All } else { outlet.send(&self.out) };
         self.out.clear();
-        // An answer owed is a change of its own, so it waits until the engine is drained.
-        if let Some(echoed) = self.echo.take() {
-            self.say(now, &ToPage::Echo { sent: echoed, car: Micros::of(now).0 }, outlet, happened);
-        }
         sent
+    }
+
+    /// An answer owed is a change of its own, so it waits until the engine is drained.
+    fn answer_heartbeat(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
+        if let Some((sent, received)) = self.echo.take() {
+            self.say(now, &ToPage::Echo { sent, received, answered: outlet.clock() }, outlet, happened);
+        }
     }
 
     fn handle_event(&mut self, now: Instant, event: Event, happened: &mut Vec<Happened>) {
@@ -381,7 +416,7 @@ impl Viewer {
                     self.hello = Some(build);
                     happened.push(Happened::Hello);
                 }
-                Some(FromPage::Heartbeat { sent }) => self.echo = Some(sent),
+                Some(FromPage::Heartbeat { sent }) => self.echo = Some((sent, Micros::of(now))),
                 Some(FromPage::KeyframeWish) => self.wish(now, happened),
                 None => happened.push(Happened::Unknown),
             },

@@ -1,7 +1,11 @@
 //! What it cost: counters and the document behind `/stats`. A leaf that every slice may fill. Never allocates on the
 //! frame path: a slice counts in plain integers and copies them out when somebody asks.
 
+mod stages;
+
 use serde::Serialize;
+
+pub use stages::{Stage, Stages};
 
 /// The whole of `/stats`. Counters run from the start of the program (for a viewer: of its session).
 #[derive(Debug, Clone, Serialize)]

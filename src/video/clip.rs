@@ -134,7 +134,7 @@ impl Clip {
         self.bytes += bytes.len() as u64;
         self.next = (self.next + 1) % self.units.len();
         let captured = Micros(self.last_due.0.saturating_sub(behind));
-        take(Frame { bytes, keyframe: unit.keyframe, captured, dequeued: Micros::of(now) });
+        take(Frame { bytes, keyframe: unit.keyframe, captured, encoding: None, dequeued: Micros::of(now) });
         true
     }
 

@@ -16,8 +16,8 @@ test("what the page says has the documented bytes", () => {
 
 test("what the car says is read", () => {
   assert.deepEqual(parse(bytes(0x81, 1, 0, 0, 0, 0, 0, 0, 0, 9)), { kind: "hello", build: 9n });
-  const echo = parse(bytes(0x82, 1, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3));
-  assert.deepEqual(echo, { kind: "echo", sentUs: 258, carUs: 3 });
+  const echo = parse(bytes(0x82, 2, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4));
+  assert.deepEqual(echo, { kind: "echo", sentUs: 258, receivedUs: 3, answeredUs: 4 });
   const text = new TextEncoder().encode("für");
   const notice = parse(bytes(0x84, 1, 1, 2, ...text));
   assert.deepEqual(notice, { kind: "notice", topic: 1, severity: Severity.FAULT, text: "für" });

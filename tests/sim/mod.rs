@@ -46,11 +46,16 @@ pub struct Wire {
     pub room: Option<usize>,
     /// Size of each batch.
     pub batches: Vec<usize>,
+    /// The time of stamps: the world's, and what sending has taken since it moved.
+    pub clock: Micros,
+    /// How long the system call for a batch takes.
+    pub slow: Duration,
 }
 
 impl Outlet for Wire {
     fn send(&mut self, batch: &[Transmit]) -> Sent {
         self.batches.push(batch.len());
+        self.clock.0 += self.slow.as_micros() as u64;
         for (at, t) in batch.iter().enumerate() {
             if self.room == Some(0) {
                 return Sent::Blocked { accepted: at };
@@ -60,6 +65,10 @@ impl Outlet for Wire {
             self.sent.push(Datagram { source: t.source, destination: t.destination, bytes: t.contents.to_vec() });
         }
         Sent::All
+    }
+
+    fn clock(&self) -> Micros {
+        self.clock
     }
 }
 
@@ -389,6 +398,7 @@ impl World {
             let next = self.next_event();
             if next > end {
                 self.now = self.now.max(end);
+                self.wire.clock = Micros::of(self.now);
                 return false;
             }
             steps_at_once = if next > self.now { 0 } else { steps_at_once + 1 };
@@ -408,6 +418,7 @@ impl World {
 
     fn step(&mut self) {
         let now = self.now;
+        self.wire.clock = Micros::of(now);
         if self.running && self.next_frame <= now {
             self.next_frame += FRAME;
             self.make_frame();
@@ -456,7 +467,7 @@ impl World {
         let unit = access_unit(self.frame_number, keyframe, size, self.profile);
         self.frame_number += 1;
         let stamp = Micros::of(self.now);
-        let frame = Frame { bytes: &unit, keyframe, captured: stamp, dequeued: stamp };
+        let frame = Frame { bytes: &unit, keyframe, captured: stamp, encoding: None, dequeued: stamp };
         self.car.handle_frame(self.now, &frame, &mut self.wire);
         self.settle();
     }

@@ -19,10 +19,10 @@ use super::outlet::Outlet;
 use super::packetize::Packetizer;
 use super::request::{Offer, Output};
 use super::viewer::{Happened, Viewer};
-use crate::frame::{Frame, Obeyed, Order};
+use crate::frame::{Frame, Obeyed, Order, Stamps};
 use crate::h264::{ProfileLevelId, kind, nals};
 use crate::message::{Severity, ToPage, Topic};
-use crate::trace::{LinkStats, ViewerStats};
+use crate::trace::{LinkStats, Stages, ViewerStats};
 
 /// A viewer that sends nothing for this long is gone: its browser answers our checks at least once a second, and our page
 /// beats at 1 Hz besides. str0m alone would notice after 14 to 24 s and keep sending.
@@ -54,6 +54,7 @@ pub struct Viewers {
     outputs: VecDeque<Output>,
     happened: Vec<Happened>,
     stats: LinkStats,
+    stages: Stages,
 }
 
 impl Viewers {
@@ -75,6 +76,7 @@ impl Viewers {
             outputs: VecDeque::new(),
             happened: Vec::new(),
             stats: LinkStats::default(),
+            stages: Stages::default(),
         }
     }
 
@@ -106,11 +108,11 @@ impl Viewers {
         for viewer in &mut self.viewers {
             for candidate in answer::candidates(&gone, port) {
                 viewer.rtc().direct_api().invalidate_candidate(&candidate);
-                let _ = viewer.drain(now, outlet, &mut self.happened);
+                viewer.drain(now, outlet, &mut self.happened);
             }
             for candidate in answer::candidates(&come, port) {
                 viewer.rtc().add_local_candidate(candidate);
-                let _ = viewer.drain(now, outlet, &mut self.happened);
+                viewer.drain(now, outlet, &mut self.happened);
             }
         }
         self.settle(now, outlet);
@@ -161,9 +163,21 @@ impl Viewers {
         if payloads.is_empty() {
             return;
         }
+        let packetized = outlet.clock();
+        self.stages.frame(frame, packetized);
+        let stamps = Stamps {
+            rtp_time,
+            captured: frame.captured,
+            encoding: frame.encoding,
+            dequeued: frame.dequeued,
+            packetized,
+            ..Stamps::default()
+        };
         for viewer in &mut self.viewers {
             let waited = viewer.waits();
-            viewer.send_frame(now, frame, rtp_time, payloads, outlet, &mut self.happened);
+            if let Some(stamps) = viewer.send_frame(now, frame, stamps, payloads, outlet, &mut self.happened) {
+                self.stages.viewer(&stamps);
+            }
             if waited && !viewer.waits() && self.no_keyframes.is_some() {
                 let withdrawn = ToPage::Notice { topic: Topic::Keyframe, severity: Severity::Info, text: "" };
                 viewer.say(now, &withdrawn, outlet, &mut self.happened);
@@ -242,6 +256,11 @@ impl Viewers {
     /// Counters of all together; those of the socket are the caller's to add.
     pub fn link_stats(&self) -> LinkStats {
         self.stats
+    }
+
+    /// How long frames were in each stage.
+    pub fn stages(&self) -> &Stages {
+        &self.stages
     }
 
     /// Counters of each.

@@ -122,7 +122,7 @@ impl Viewers {
                     log::warn!("viewer {}: {warning}", &viewer.session[..8]);
                     viewer.warning = Some(warning);
                 }
-                let _ = viewer.drain(now, outlet, &mut self.happened);
+                viewer.drain(now, outlet, &mut self.happened);
                 return Ok((viewer, sdp));
             }
         }
@@ -149,7 +149,7 @@ impl Viewers {
         let Some((ufrag, pwd)) = restart else {
             for candidate in fragment.usable() {
                 viewer.rtc().add_remote_candidate(candidate);
-                let _ = viewer.drain(now, outlet, &mut self.happened);
+                viewer.drain(now, outlet, &mut self.happened);
             }
             return Ok(Answer::Taken);
         };
@@ -165,7 +165,7 @@ impl Viewers {
             .to_sdp_string();
         viewer.negotiated(renewed, answer::video_mids(&answer));
         viewer.ice_generation += 1;
-        let _ = viewer.drain(now, outlet, &mut self.happened);
+        viewer.drain(now, outlet, &mut self.happened);
         log::info!("viewer {} looks for a new path", &viewer.session[..8]);
         Ok(Answer::Restarted { etag: etag(viewer), fragment: answer::restart_fragment(&answer) })
     }

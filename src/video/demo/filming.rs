@@ -34,6 +34,8 @@ pub(super) struct Film {
     pub(super) keyframe: bool,
     /// When painting began.
     pub(super) captured: Micros,
+    /// When painting was done and encoding began.
+    pub(super) drawn: Micros,
     /// When encoding was done.
     pub(super) encoded: Micros,
 }
@@ -236,9 +238,10 @@ impl Studio {
             self.encoder.order_keyframe();
         }
         self.scene.draw(&mut self.picture, Strip::new(self.frame, captured));
+        let drawn = Micros::now();
         let coded = self.encoder.encode(&self.picture, &mut bytes)?;
         self.frame = self.frame.wrapping_add(1);
-        let film = Film { bytes, keyframe: coded == Coded::Keyframe, captured, encoded: Micros::now() };
+        let film = Film { bytes, keyframe: coded == Coded::Keyframe, captured, drawn, encoded: Micros::now() };
         // Never full: it has a place for every buffer.
         self.deliver.try_send(Delivery::Film(film)).map_err(|_| Ended::Over)?;
         // Fails only if the poll behind it is gone; then the channel is, too.

@@ -95,7 +95,13 @@ impl Demo {
         self.frames += 1;
         self.keyframes += u64::from(film.keyframe);
         self.bytes += film.bytes.len() as u64;
-        take(Frame { bytes: &film.bytes, keyframe: film.keyframe, captured: film.captured, dequeued: film.encoded });
+        take(Frame {
+            bytes: &film.bytes,
+            keyframe: film.keyframe,
+            captured: film.captured,
+            encoding: Some(film.drawn),
+            dequeued: film.encoded,
+        });
         self.filming.give_back(film.bytes);
         true
     }
