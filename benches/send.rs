@@ -159,7 +159,8 @@ fn send(criterion: &mut Criterion) {
                 for _ in 0..frames {
                     world.run(FRAME);
                     let stamp = Micros::of(world.now);
-                    let frame = Frame { bytes: &unit, keyframe: false, captured: stamp, encoding: None, dequeued: stamp };
+                    let frame =
+                        Frame { bytes: &unit, keyframe: false, captured: stamp, encoding: None, dequeued: stamp };
                     let start = Instant::now();
                     world.car.handle_frame(world.now, &frame, &mut outlet);
                     spent += start.elapsed();

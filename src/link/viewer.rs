@@ -99,6 +99,8 @@ pub(super) struct Viewer {
     /// The heartbeat that is to be answered, and when it came.
     echo: Option<(u64, Micros)>,
     report: Report,
+    /// Its page has said hello, so it knows what stamps are.
+    wants_stamps: bool,
     timeout: Instant,
     wished: Option<Instant>,
     deferred_wish: Option<Instant>,
@@ -136,6 +138,7 @@ impl Viewer {
             events: None,
             echo: None,
             report: Report::default(),
+            wants_stamps: false,
             timeout: now,
             wished: None,
             deferred_wish: None,
@@ -245,7 +248,8 @@ impl Viewer {
         let mut api = self.rtc.direct_api();
         let stream = api.stream_tx_by_mid(video.mid, None)?;
         for payload in payloads {
-            let packet = RtpWrite::new(video.pt, self.next_seq.into(), stamps.rtp_time, captured, payload.bytes.clone());
+            let packet =
+                RtpWrite::new(video.pt, self.next_seq.into(), stamps.rtp_time, captured, payload.bytes.clone());
             stream.write_rtp(packet.marker(payload.marker).ext_vals(extensions.clone()).nackable(true));
             self.next_seq += 1;
             self.stats.packets += 1;
@@ -270,7 +274,7 @@ impl Viewer {
             }
         }
         // What is about the picture goes after the picture.
-        if self.own_page && self.fast.is_some() {
+        if self.wants_stamps && self.fast.is_some() {
             self.report.add(now, stamps);
             self.tell_stamps(now, outlet, happened);
         }
@@ -414,6 +418,7 @@ impl Viewer {
             Event::ChannelData(data) if self.own_page => match FromPage::parse(&data.data) {
                 Some(FromPage::Hello { build }) => {
                     self.hello = Some(build);
+                    self.wants_stamps = true;
                     happened.push(Happened::Hello);
                 }
                 Some(FromPage::Heartbeat { sent }) => self.echo = Some((sent, Micros::of(now))),

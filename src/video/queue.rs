@@ -186,7 +186,13 @@ impl Queue {
             None => plain,
             Some(missing) => missing.put_into(plain, &mut self.scratch),
         };
-        take(Frame { bytes, keyframe: unit.keyframe, captured: unit.captured, encoding: None, dequeued: unit.dequeued });
+        take(Frame {
+            bytes,
+            keyframe: unit.keyframe,
+            captured: unit.captured,
+            encoding: None,
+            dequeued: unit.dequeued,
+        });
         true
     }
 }

@@ -188,7 +188,13 @@ impl Units {
             None => plain,
             Some(missing) => missing.put_into(plain, &mut self.scratch),
         };
-        take(Frame { bytes, keyframe: unit.keyframe, captured: unit.captured, encoding: None, dequeued: unit.dequeued });
+        take(Frame {
+            bytes,
+            keyframe: unit.keyframe,
+            captured: unit.captured,
+            encoding: None,
+            dequeued: unit.dequeued,
+        });
         unit.give_back(back);
         true
     }
