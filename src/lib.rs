@@ -16,15 +16,25 @@
 //!
 //! ```text
 //! source readable (epoll) -> Source lends Frame {bytes in the source's buffer}        stamps: captured, dequeued
-//!   -> Packetizer: Arc<[u8]> per RTP payload: THE ONE COPY OF OURS, shared by all viewers
-//!   -> each Viewer: write_rtp for each payload, time moves, drain: RTP header, SRTP    (the engine's two copies)
-//!   -> Outbox: one sendmmsg a viewer; runs of equal datagrams are one UDP_SEGMENT message, an iovec each
-//! buffer back to the source
+//!   -> Packetizer: Arc<[u8]> per RTP payload: THE ONE COPY OF OURS, shared by all viewers          packetized
+//!   -> each Viewer: write_rtp for each payload, time moves, drain: RTP header, SRTP             protected
+//!      (the engine's two copies)
+//!   -> Outbox: one sendmmsg a viewer; runs of equal datagrams are one UDP_SEGMENT message, an iovec each      sent
+//! buffer back to the source; stamps to the histograms, and in batches to the page
 //! ```
 //!
 //! A frame of n payloads for N viewers costs n * (1 + N) allocations (an `Arc` a payload; the engine's output for each
 //! viewer) and N system calls. If the socket would block in mid-frame, the rest of that frame is dropped, a keyframe is
 //! ordered, and that viewer is sent nothing until it comes: half a picture is never shown, an old one never queued.
+//!
+//! # What it cost
+//!
+//! Each frame carries [`frame::Stamps`], integers on `CLOCK_MONOTONIC`, for each viewer: captured (the driver's stamp, as
+//! true as it can be made), encoding, dequeued, packetized, protected, sent. They fill [`trace::Stages`] and go to the
+//! page five times a second over the channel that repeats nothing. The page joins them with what the browser tells of each
+//! shown frame by RTP timestamp, which is the capture time in 90 kHz, and with its own clock by the shortest round trip of
+//! its heartbeats. `now` stands still within a turn, so the two or three stamps made inside one are read through
+//! [`link::Outlet::clock`], which in tests is virtual.
 //!
 //! # The way back
 //!
