@@ -203,7 +203,7 @@ impl Viewer {
         if self.deferred_wish.take_if(|at| *at <= now).is_some() {
             self.wish(now, happened);
         }
-        self.tell_stamps(now, outlet, happened);
+        self.tell_stamps(now, false, outlet, happened);
     }
 
     /// A datagram that was found to be this viewer's.
@@ -276,14 +276,14 @@ impl Viewer {
         // What is about the picture goes after the picture.
         if self.wants_stamps && self.fast.is_some() {
             self.report.add(now, stamps);
-            self.tell_stamps(now, outlet, happened);
+            self.tell_stamps(now, true, outlet, happened);
         }
         self.answer_heartbeat(now, outlet, happened);
         Some(stamps)
     }
 
-    fn tell_stamps(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
-        let Some((records, count)) = self.report.take(now) else { return };
+    fn tell_stamps(&mut self, now: Instant, after_frame: bool, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
+        let Some((records, count)) = self.report.take(now, after_frame) else { return };
         self.say(now, &ToPage::Stamps { records: &records[..count] }, outlet, happened);
     }
 
