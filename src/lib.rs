@@ -53,6 +53,7 @@
 //! | [`config`], [`help`] | what was typed -> what it means; every default with its reason | touches the world |
 //! | [`banner`], [`host`] | what a person reads at start; what the banner wants to know of this machine | decides |
 //! | [`doctor`] | what on this machine keeps the picture from being fast, with the fix | runs beside the loop |
+//! | [`board`] | EDGE power and heat of a Raspberry Pi, told to pages when they change | decides |
 //! | [`notify`] | EDGE tells systemd that we are ready and alive | waits |
 //! | [`run`] | EDGE the loop: owns the slices and carries values between them | holds policy |
 //! | [`video`] | pictures in: `camera`, `encoder`, `rpicam`, `clip`, `pipe`, `demo` behind the seam [`video::Source`]; `auto` chooses | sees a socket |
@@ -60,7 +61,7 @@
 //! | [`signal`] | how viewer and car find each other: `gate` before `http`; `whep`, `camera`, `origin`, `page` | sees a frame |
 //! | [`frame`], [`message`], [`h264`] | the words that slices share | do I/O |
 //! | [`clock`], [`random`] | EDGE leaves: CLOCK_MONOTONIC as a number, names nobody can guess | are read by logic |
-//! | [`trace`] | what it cost: counters, `/stats` | allocates on the frame path |
+//! | [`trace`] | what it cost: counters, time in each stage, `/stats`, `/metrics`, a line in the log | allocates on the frame path |
 //! | `static/` | the page: plain ES modules, the session knows no DOM | needs a build step |
 //!
 //! `h264` stands beside `frame` and not in `video`, because both video (where does a picture end?) and link (what is a
@@ -80,6 +81,7 @@
 //! - A turn of the loop goes in the order of harm: datagrams in, the picture, those who want to join.
 
 pub mod banner;
+pub mod board;
 pub mod clock;
 pub mod config;
 pub mod doctor;

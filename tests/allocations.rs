@@ -12,9 +12,10 @@ use std::mem::size_of;
 use sim::{FRAME, MS, World, access_unit};
 use str0m::net::Transmit;
 use windshield::clock::Micros;
-use windshield::frame::Frame;
+use windshield::frame::{Frame, Stamps};
 use windshield::link::packetize::Packetizer;
 use windshield::link::{Outlet, Sent};
+use windshield::trace::{Stage, Stages, WINDOW};
 
 /// Counts what this thread asks for while told to. Other threads (the test harness) do not disturb.
 struct Counting;
@@ -200,6 +201,24 @@ fn a_frame_that_nobody_watches_costs_nothing() {
         world.keyframe_next = true;
         assert!(frame(&mut world, size).sizes.is_empty(), "{size} bytes");
     }
+}
+
+#[test]
+fn measuring_the_stages_and_going_on_to_the_next_window_cost_nothing() {
+    let (mut stages, mut now) = (Stages::default(), std::time::Instant::now());
+    stages.watched(now);
+    let sizes = allocations(|| {
+        for us in (0..100_000_000).step_by(100_003) {
+            let (captured, dequeued) = (Micros(1), Micros(1 + us));
+            let frame = Frame { bytes: &[], keyframe: false, captured, encoding: Some(captured), dequeued };
+            stages.frame(&frame, dequeued);
+            stages.viewer(&Stamps { captured, sent: Some(dequeued), ..Stamps::default() });
+            now += WINDOW / 7;
+            stages.handle_timeout(now, true);
+        }
+    });
+    assert!(sizes.is_empty(), "{sizes:?}");
+    assert!((6..=7).contains(&stages.last_window(Stage::Car).count()));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::report::Report;
 use crate::clock::Micros;
 use crate::frame::{Frame, Stamps};
 use crate::message::{self, FromPage, ToPage};
-use crate::trace::ViewerStats;
+use crate::trace::{self, ViewerStats};
 
 /// Packets kept for retransmission: one second at 2 Mbit/s and then some. Older ones come too late to be shown.
 const RESEND_PACKETS: usize = 512;
@@ -234,7 +234,7 @@ impl Viewer {
         match self.picture {
             Picture::Connecting => return None,
             Picture::Waiting if !frame.keyframe => {
-                self.stats.frames_dropped += 1;
+                self.stats.sent.frames_dropped += 1;
                 return None;
             }
             Picture::Waiting | Picture::Live => self.picture = Picture::Live,
@@ -252,8 +252,8 @@ impl Viewer {
                 RtpWrite::new(video.pt, self.next_seq.into(), stamps.rtp_time, captured, payload.bytes.clone());
             stream.write_rtp(packet.marker(payload.marker).ext_vals(extensions.clone()).nackable(true));
             self.next_seq += 1;
-            self.stats.packets += 1;
-            self.stats.bytes += payload.bytes.len() as u64;
+            self.stats.sent.packets += 1;
+            self.stats.sent.bytes += payload.bytes.len() as u64;
         }
         // What was written is sent when time moves, so it moves here and not in the next turn.
         self.feed(Input::Timeout(now));
@@ -261,14 +261,14 @@ impl Viewer {
         stamps.protected = outlet.clock();
         if let Sent::Blocked { .. } = self.flush(outlet) {
             // The rest of this frame is lost, and what refers to it would be wrong: nothing more until a keyframe.
-            self.stats.frames_dropped += 1;
+            self.stats.sent.frames_dropped += 1;
             self.picture = Picture::Waiting;
             happened.push(Happened::Wish(Why::Lost));
         } else {
             stamps.sent = Some(outlet.clock());
-            self.stats.frames += 1;
+            self.stats.sent.frames += 1;
             if frame.keyframe {
-                self.stats.keyframes += 1;
+                self.stats.sent.keyframes += 1;
                 self.keyframe_sent = Some(now);
                 self.deferred_wish = None;
             }
@@ -318,6 +318,11 @@ impl Viewer {
         self.feed(Input::Timeout(now));
         self.drain(now, outlet, &mut Vec::new());
         self.rtc.disconnect();
+    }
+
+    /// What it was sent so far.
+    pub(super) fn sent(&self) -> trace::Sent {
+        self.stats.sent
     }
 
     /// Counters, and where it stands.
@@ -401,8 +406,8 @@ impl Viewer {
             }
             Event::KeyframeRequest(request) => {
                 match request.kind {
-                    KeyframeRequestKind::Pli => self.stats.plis += 1,
-                    KeyframeRequestKind::Fir => self.stats.firs += 1,
+                    KeyframeRequestKind::Pli => self.stats.sent.plis += 1,
+                    KeyframeRequestKind::Fir => self.stats.sent.firs += 1,
                 }
                 self.wish(now, happened);
             }
@@ -434,7 +439,7 @@ impl Viewer {
                 self.stats.loss = stats.egress_loss_fraction.or(self.stats.loss);
             }
             Event::MediaEgressStats(stats) => {
-                self.stats.nacks = stats.nacks;
+                self.stats.sent.nacks = stats.nacks;
                 self.stats.loss = stats.loss.or(self.stats.loss);
             }
             _ => {}
