@@ -10,6 +10,8 @@ import { describe, say } from "./words.js";
 
 /** Long enough to read why the page blinks. */
 const RELOAD_AFTER_MS = 1200;
+/** The picture is more important than its figure. */
+const LOAD_AGAIN_MS = 5000;
 
 const build = pageBuild();
 const store = new Store();
@@ -92,13 +94,13 @@ const measure = once(async () => {
   panel = new Panel(document, instrument, store);
 });
 
-/** `work()` is run at the first call only; if it fails, a later call may try again. */
+/** `work()` is run at the first call only; if it fails, a call some seconds later tries again. */
 function once(work) {
   let running = false;
   return () => {
     if (running) return;
     running = true;
-    work().catch(() => (running = false));
+    work().catch(() => setTimeout(() => (running = false), LOAD_AGAIN_MS));
   };
 }
 
