@@ -51,6 +51,7 @@ export class Instrument {
   /** A picture was shown: the metadata of requestVideoFrameCallback, and when the page was told (ms). */
   presented(metadata, seenMs) {
     const { rtpTimestamp, receiveTime, processingDuration, presentationTime, presentedFrames } = metadata;
+    if (this.#watching) this.#stalls.alive(seenMs);
     const number = this.#age.presented(presentationTime, this.#takenMs(rtpTimestamp));
     if (rtpTimestamp === undefined) return;
     const frame = {
@@ -79,7 +80,7 @@ export class Instrument {
     this.#stalls.pause();
     const tick = () => {
       if (!this.#watching) return;
-      this.#stalls.tick(this.#world.now());
+      this.#stalls.alive(this.#world.now());
       this.#world.setTimeout(tick, TICK_MS);
     };
     tick();

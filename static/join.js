@@ -16,6 +16,7 @@ export class Joiner {
   #settled;
   #entries = new Map();
   #gap = [];
+  #firstShown = null;
   #lastShown = null;
 
   /**
@@ -72,6 +73,7 @@ export class Joiner {
   reset() {
     this.settle(Infinity);
     this.#closeGap(UNCLEAR);
+    this.#firstShown = null;
     this.#lastShown = null;
   }
 
@@ -95,7 +97,11 @@ export class Joiner {
   #judge(entry) {
     const { frame, record } = entry;
     const before = this.#lastShown;
-    if (before !== null && ((entry.rtpTime - before.rtpTime) | 0) <= 0) return this.#end(entry, frame ? SHOWN : UNCLEAR);
+    if (before !== null && ((entry.rtpTime - before.rtpTime) | 0) <= 0) {
+      // Too late to be judged; older than the first picture it was not meant to be shown.
+      if (frame !== null || ((entry.rtpTime - this.#firstShown) | 0) > 0) this.#end(entry, frame ? SHOWN : UNCLEAR);
+      return;
+    }
     if (frame === null) {
       if (record.sentUs === null) entry.fate = CUT;
       this.#gap.push(entry);
@@ -111,6 +117,7 @@ export class Joiner {
       this.counts.unseen += Math.max(0, unseen - missing);
       this.#closeGap(unseen === 0 ? NEVER : unseen >= missing ? UNSEEN : UNCLEAR);
     }
+    this.#firstShown ??= entry.rtpTime;
     this.#lastShown = { rtpTime: entry.rtpTime, counter: frame.counter };
     this.#end(entry, SHOWN);
   }

@@ -1,6 +1,6 @@
 // Finds out when the page itself stood still. A video goes on over a busy page, its clicks and keys do not, and the page
-// is told of its pictures late. A tick that should come every few milliseconds comes late by as much as the page was
-// busy, less what had passed since the tick before: so half a tick is added. Pure; instrument.js ticks it.
+// is told of its pictures late. Signs of life should come every few milliseconds; a longer gap is a stall, which began at
+// any time within the first of these: half of that is taken off. Pure; fed by instrument.js.
 
 /** The shortest that browsers allow; a stall is known to half of it. */
 export const TICK_MS = 4;
@@ -12,12 +12,12 @@ export class StallMeter {
   #last = null;
   #stalls = [];
 
-  /** A tick came; `now` in milliseconds. */
-  tick(now) {
-    const lateMs = this.#last === null ? 0 : now - this.#last - TICK_MS;
+  /** A tick came, or another sign that the page lives; `now` in milliseconds. */
+  alive(now) {
+    const lengthMs = this.#last === null ? 0 : now - this.#last - TICK_MS / 2;
     this.#last = now;
-    if (lateMs < SHORTEST_MS) return;
-    this.#stalls.push({ endMs: now, lengthMs: lateMs + TICK_MS / 2 });
+    if (lengthMs < SHORTEST_MS) return;
+    this.#stalls.push({ endMs: now, lengthMs });
     if (this.#stalls.length > KEPT) this.#stalls.shift();
   }
 

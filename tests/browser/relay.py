@@ -6,7 +6,9 @@ import heapq
 import itertools
 import select
 import socket
-import threading
+import statistics
+import subprocess
+import sys
 import time
 
 SCRIPT = """(() => {
@@ -24,55 +26,82 @@ SCRIPT = """(() => {
 
 
 class Relay:
-    """Use it as a context manager."""
+    """The relay as a process of its own (so that nothing here holds it up). Use it as a context manager."""
 
-    def __init__(self, car_port):
-        self.delay = 0.0  # seconds, in each direction
-        self.took = []  # seconds that each delayed datagram really took here
-        self.front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.front.bind(("127.0.0.1", 0))
-        self.back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.back.connect(("127.0.0.1", car_port))
-        self.browser = None
-        self.running = True
-        self.thread = threading.Thread(target=self._run)
-
-    def script(self):
-        return SCRIPT.replace("PORT", str(self.front.getsockname()[1]))
+    def __init__(self, car_port, log):
+        self.command = [sys.executable, __file__, str(car_port)]
+        self.log = log
 
     def __enter__(self):
-        self.thread.start()
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        self.port = int(self.process.stdout.readline())
         return self
 
     def __exit__(self, *_):
-        self.running = False
-        self.thread.join()
-        self.front.close()
-        self.back.close()
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
 
-    def _run(self):
-        waiting = []
-        order = itertools.count()
-        while self.running:
-            pause = 0.1 if not waiting else max(0.0, waiting[0][0] - time.monotonic())
-            ready, _, _ = select.select([self.front, self.back], [], [], min(pause, 0.1))
-            now = time.monotonic()
-            for one in ready:
-                try:
-                    data, sender = one.recvfrom(2048)
-                except ConnectionError:  # the car has gone
-                    continue
-                if one is self.front:
-                    self.browser = sender
-                heapq.heappush(waiting, (now + self.delay, next(order), now, one, data))
-            while waiting and waiting[0][0] <= time.monotonic():
-                _, _, came, one, data = heapq.heappop(waiting)
-                try:
-                    if one is self.front:
-                        self.back.send(data)
-                    elif self.browser is not None:
-                        self.front.sendto(data, self.browser)
-                except OSError:
-                    continue
-                if one is self.back:
-                    self.took.append(time.monotonic() - came)
+    def script(self):
+        """To be run in the page before its own."""
+        return SCRIPT.replace("PORT", str(self.port))
+
+    def delay(self, ms):
+        """Every datagram waits so long from now on, in each direction."""
+        self._say(f"delay {ms}")
+
+    def took(self):
+        """The median of what the car's datagrams really took here since the last question, in ms."""
+        self._say("took")
+        return float(self.process.stdout.readline())
+
+    def _say(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+
+def main(car_port):
+    front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    front.bind(("127.0.0.1", 0))
+    back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    back.connect(("127.0.0.1", car_port))
+    print(front.getsockname()[1], flush=True)
+    browser, delay, took, waiting = None, 0.0, [], []
+    order = itertools.count()
+    while True:
+        pause = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
+        ready, _, _ = select.select([sys.stdin, front, back], [], [], pause)
+        came = time.monotonic()
+        for one in ready:
+            if one is sys.stdin:
+                words = sys.stdin.readline().split()
+                if not words:
+                    return
+                if words[0] == "delay":
+                    delay = float(words[1]) / 1000
+                else:
+                    print(1000 * statistics.median(took) if took else 0.0, flush=True)
+                    took.clear()
+                continue
+            try:
+                data, sender = one.recvfrom(2048)
+            except ConnectionError:  # the car has gone
+                continue
+            if one is front:
+                browser = sender
+            heapq.heappush(waiting, (came + delay, next(order), came, one, data))
+        while waiting and waiting[0][0] <= time.monotonic():
+            _, _, came, one, data = heapq.heappop(waiting)
+            try:
+                if one is front:
+                    back.send(data)
+                elif browser is not None:
+                    front.sendto(data, browser)
+                    took.append(time.monotonic() - came)
+            except OSError:
+                pass
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -201,27 +201,29 @@ def test_the_speed_is_remembered(road, look):
     page.until("document.getElementById('age')?.textContent.includes('at 30 km/h')", "the speed of before")
 
 
-def test_20_ms_in_the_network_are_found_in_the_network(road, look):
-    with Relay(road.port) as relay:
+def test_20_ms_in_the_network_are_found_in_the_network(road, look, outputs):
+    with Relay(road.port, outputs / "relay.log") as relay:
         page = look(road.url, script=relay.script())
         measured(page, 20)
         # The first seconds are spent on the best round trip.
         page.until("windshield.stats().latency.uncertaintyMs < 5", "the clocks are compared")
         start = now(page)
+        relay.took()
         measured(page, 150)
-        before = medians(since(page, start))
-        relay.delay = 0.020
+        before, short = medians(since(page, start)), relay.took()
+        relay.delay(20)
         page.page.wait_for_timeout(500)
-        relay.took.clear()
+        relay.took()
         start = now(page)
         measured(page, 150)
         after = medians(since(page, start))
-        put_in = 1000 * statistics.median(relay.took)
+        put_in = relay.took() - short
         stated = page.stats()["latency"]["uncertaintyMs"]
     found = {stage: after[stage] - before[stage] for stage in before}
     print(f"put in {put_in:.2f} ms; found, ms: { {stage: round(ms, 2) for stage, ms in found.items()} } ± {stated:.2f}")
-    assert abs(found["network"] - 20) <= 3 + stated
-    assert all(abs(found[stage]) <= 3 for stage in found if stage not in ("network", "total", "page")), found
+    assert put_in >= 19
+    assert abs(found["network"] - put_in) <= 3 + stated
+    assert all(abs(found[stage]) <= 3 for stage in ("send", "decode", "waiting")), found
     # The clocks were compared before the delay came: it has not made them less sure.
     assert stated < 6
 
@@ -234,26 +236,36 @@ def test_a_tab_frozen_for_50_ms_is_found_in_the_page_and_not_in_the_picture(road
     if not page.page.locator("#panel").is_visible():
         page.page.keyboard.press("l")
     start = now(page)
-    measured(page, 60)
+    measured(page, 150)
     usual = medians(since(page, start))
-    found, ends = [], []
+    injected, found, ends = [], [], []
     for _ in range(11):
-        end = page.page.evaluate("""() => { const from = performance.now(); while (performance.now() - from < 50);
-                                           return performance.now(); }""")
-        ends.append(end)
-        stalls = page.until(
-            "(end) => { const one = windshield.stats().latency.stalls?.recent.filter(({ endMs }) => endMs >= end) ?? []; return one.length > 0 && one; }",
-            "a stall is found", argument=end)
-        found.append(stalls[0]["lengthMs"])
+        # What waits from before the loop is the first that can run after it: so long was the page really frozen, however
+        # much else this machine does.
+        stall = page.page.evaluate("""() => new Promise((resolve) => {
+            const { port1, port2 } = new MessageChannel();
+            const from = performance.now();
+            port2.onmessage = () => resolve({ end, length: performance.now() - from });
+            port1.postMessage(0);
+            while (performance.now() - from < 50);
+            const end = performance.now();
+        })""")
+        seen = page.until(
+            "(end) => windshield.stats().latency.stalls?.recent.find(({ endMs }) => endMs >= end - 0.2)", "the stall is found",
+            argument=stall["end"])
+        injected.append(stall["length"])
+        found.append(seen["lengthMs"])
+        ends.append(stall["end"])
         page.page.wait_for_timeout(120)
     measured(page, 60)
     during = [frame for frame in rows(page) if frame["total"] is not None
               and any(end - 50 < frame["presented"] < end for end in ends)]
     busy = medians(during)
-    print(f"found, ms: {sorted(round(ms, 1) for ms in found)}; pictures shown meanwhile: {len(during)}, {busy}; else {usual}")
-    assert abs(statistics.median(found) - 50) <= 3, sorted(found)
-    assert all(abs(busy[stage] - usual[stage]) <= 3 for stage in usual if stage not in ("total", "page")), (busy, usual)
-    assert abs(busy["total"] - usual["total"]) <= 5
+    pairs = [(round(put, 1), round(got, 1)) for put, got in zip(injected, found)]
+    print(f"put in and found, ms: {pairs}; pictures shown meanwhile: {len(during)}, {busy}; else {usual}")
+    assert abs(statistics.median(got - put for put, got in pairs)) <= 3, pairs
+    assert len(during) >= 5
+    assert all(abs(busy[stage] - usual[stage]) <= 3 for stage in ("decode", "waiting")), (busy, usual)
     assert busy["page"] > usual["page"], "the page heard of them late"
 
 

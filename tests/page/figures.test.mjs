@@ -106,17 +106,17 @@ test("counters are differences within a session; the jitter buffer's part is tol
 test("a stall is as long as the ticks were late, to half a tick", () => {
   for (let phase = 0; phase < 4; phase += 0.5) {
     const meter = new StallMeter();
-    for (let at = 0; at <= 100; at += 4) meter.tick(at);
+    for (let at = 0; at <= 100; at += 4) meter.alive(at);
     const end = 100 + phase + 50;
-    meter.tick(Math.max(end, 104));
+    meter.alive(Math.max(end, 104));
     const [stall] = meter.recent(end, 1000);
     assert.ok(Math.abs(stall.lengthMs - 50) <= 2, `${phase}: ${stall.lengthMs}`);
   }
   const meter = new StallMeter();
-  meter.tick(0);
-  meter.tick(6);
+  meter.alive(0);
+  meter.alive(6);
   meter.pause();
-  meter.tick(5000);
+  meter.alive(5000);
   assert.deepEqual(meter.recent(5000, 9000), []);
 });
 
