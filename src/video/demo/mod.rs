@@ -202,7 +202,7 @@ mod tests {
 
     const SIZE: Size = Size { width: 160, height: 120 };
     /// Long enough for any machine; a test that waits for it has failed.
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const PATIENCE: Duration = Duration::from_secs(120);
 
     /// A loop around one source.
     struct Loop {

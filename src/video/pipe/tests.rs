@@ -13,7 +13,7 @@ use super::super::scratch::Scratch;
 use super::*;
 
 /// Far beyond anything these programs need.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Between two looks at a program that is busy, in real time.
 const GLANCE: Duration = Duration::from_millis(2);
