@@ -13,6 +13,7 @@ use super::feed::Device;
 use super::health::Fault;
 use super::setup::{Codec, apply_settings};
 use super::stream::{Stream, Wanted};
+use crate::clock::Micros;
 
 /// A camera with an encoder inside.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Device for Direct {
         self.stream.restart()
     }
 
-    fn dequeue(&mut self) -> Result<Option<Filled>, Fault> {
+    fn dequeue(&mut self, _now: Micros) -> Result<Option<Filled>, Fault> {
         self.stream.dequeue()
     }
 

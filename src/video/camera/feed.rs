@@ -15,8 +15,9 @@ use super::super::v4l2::ring::{Filled, Ring};
 use super::super::{Options, Wakeup};
 use super::health::{self, Fault, Health, Sentence};
 use super::keyframes::{self, Keyframes, Way};
+use super::sequence::Sequence;
 use super::setup::{self, Codec};
-use super::stamps::{Sequence, Stamps};
+use super::stamps::Stamps;
 use super::units::Units;
 use crate::clock::Micros;
 use crate::frame::{Bitrate, Frame, Obeyed, Order};
@@ -53,7 +54,7 @@ pub trait Device: fmt::Debug + Sized {
     /// STREAMOFF, queue, STREAMON.
     fn restart(&mut self) -> Result<(), Fault>;
     /// The next buffer.
-    fn dequeue(&mut self) -> Result<Option<Filled>, Fault>;
+    fn dequeue(&mut self, now: Micros) -> Result<Option<Filled>, Fault>;
     /// A buffer has been read.
     fn give_back(&mut self, index: u32) -> Result<(), Fault>;
     /// An event came and no buffer.
@@ -301,7 +302,7 @@ impl<D: Device> Feed<D> {
             if !self.health.is_running() {
                 return;
             }
-            let filled = match device.dequeue() {
+            let filled = match device.dequeue(Micros::of(now)) {
                 Ok(Some(filled)) => filled,
                 Ok(None) => break,
                 Err(fault) => return self.fail(now, fault),
@@ -406,6 +407,7 @@ impl<D: Device> Feed<D> {
     fn begun(&mut self, now: Instant, result: Result<(), Fault>) {
         self.units.restart();
         self.sequence.restart();
+        self.stamps.restart();
         self.back.clear();
         match result {
             Ok(()) => {

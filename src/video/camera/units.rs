@@ -62,6 +62,7 @@ struct Unit {
     place: Place,
     keyframe: bool,
     captured: Micros,
+    encoding: Option<Micros>,
     dequeued: Micros,
     missing: Option<Missing>,
 }
@@ -141,6 +142,7 @@ impl Units {
             place: Place::Buffer(filled),
             keyframe: outline.keyframe,
             captured,
+            encoding: filled.encoding,
             dequeued: Micros::of(now),
             missing: None,
         };
@@ -192,7 +194,7 @@ impl Units {
             bytes,
             keyframe: unit.keyframe,
             captured: unit.captured,
-            encoding: None,
+            encoding: unit.encoding,
             dequeued: unit.dequeued,
         });
         unit.give_back(back);
@@ -344,6 +346,7 @@ mod tests {
                 sequence: index,
                 stamp: Micros(0),
                 clock: Clock::Monotonic,
+                encoding: None,
                 broken,
                 last: false,
             };

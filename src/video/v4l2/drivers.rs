@@ -16,8 +16,8 @@ use super::super::access_unit;
 use super::super::camera::Camera;
 use super::super::camera::feed::{Device, Feed};
 use super::super::camera::health::{Fault, SILENCE};
+use super::super::camera::sequence::Sequence;
 use super::super::camera::setup::Codec;
-use super::super::camera::stamps::Sequence;
 use super::super::camera::stream::{Stream, Wanted};
 use super::super::settings::Settings;
 use super::super::{Choice, Options, Size, Wakeup};
@@ -156,7 +156,7 @@ impl Device for Raw {
     fn restart(&mut self) -> Result<(), Fault> {
         self.stream.restart()
     }
-    fn dequeue(&mut self) -> Result<Option<Filled>, Fault> {
+    fn dequeue(&mut self, _: Micros) -> Result<Option<Filled>, Fault> {
         self.stream.dequeue()
     }
     fn give_back(&mut self, index: u32) -> Result<(), Fault> {
@@ -413,7 +413,7 @@ fn a_camera_without_h264_is_told_with_what_it_offers() {
     let bench = Bench::new();
     let camera: Camera = bench.feed(VIVID.into());
     let sentence = camera.stats().sentence;
-    assert!(sentence.contains("does not deliver H.264") && sentence.contains("YUYV"), "{sentence}");
+    assert!(sentence.contains("does not deliver H.264") && sentence.contains(" more"), "{sentence}");
 }
 
 /// The writing end of v4l2loopback.
