@@ -26,7 +26,7 @@ What is sent
 How it is carried
   --wire udp|memory  real sockets on 127.0.0.1, or a queue in memory (udp)
   --virtual          memory, and virtual time: instantly done, repeatable, every stage costs 0 but for what is injected
-  --loss PERCENT     of datagrams, each way, at random (0)
+  --loss PERCENT     of datagrams, each way, at random, once all have a picture (0)
   --delay MS         one way, each way (0)
   --jitter MS        delay more or less by at most this (0); overtaking follows from it
   --seed N           of loss and jitter (1)
@@ -44,7 +44,8 @@ Stages, in microseconds, one value for each frame and viewer. Each begins where 
   packetize  until its RTP payloads were made
   protect    until the last packet for this viewer was encrypted; earlier viewers' sends are in it
   send       until the kernel had the last datagram for this viewer
-  network    until its last datagram had arrived (the kernel's stamp; on loopback that is within send, so 0)
+  network    until its last datagram had arrived, also if it had to be sent again (the kernel's stamp; on loopback
+             that is within send, so 0)
   receive    until the viewer had decrypted and put together the whole frame, and all frames before it
 and over all of it:
   car        camera to send

@@ -26,34 +26,41 @@ impl AsRef<[u8]> for Datagram {
 }
 
 /// One direction.
-pub struct Path(Netem<Datagram>);
+pub struct Path {
+    net: Netem<Datagram>,
+    lossy: NetemConfig,
+}
 
 impl Path {
-    /// `more` is added to the delay; each path needs a `number` of its own, or all would lose the same datagrams.
+    /// Without loss for now. `more` is added to the delay; each path needs a `number` of its own, or all would lose the
+    /// same datagrams.
     pub fn new(knobs: &Knobs, more: Duration, number: u64) -> Self {
         let seed = knobs.seed.wrapping_mul(1_000).wrapping_add(number);
-        let mut config = NetemConfig::new().latency(knobs.delay + more).jitter(knobs.jitter).seed(seed);
-        if knobs.loss > 0.0 {
-            config = config.loss(RandomLoss::new(Probability::new(knobs.loss)));
-        }
-        Self(Netem::new(config))
+        let clean = NetemConfig::new().latency(knobs.delay + more).jitter(knobs.jitter).seed(seed);
+        let lossy = if knobs.loss > 0.0 { clean.loss(RandomLoss::new(Probability::new(knobs.loss))) } else { clean };
+        Self { net: Netem::new(clean), lossy }
+    }
+
+    /// From now on it loses.
+    pub fn begin_losing(&mut self) {
+        self.net.set_config(self.lossy);
     }
 
     /// Something is sent.
     pub fn put(&mut self, now: Instant, datagram: Datagram) {
-        self.0.handle_input(Input::Packet(now, datagram));
+        self.net.handle_input(Input::Packet(now, datagram));
     }
 
     /// When [`Self::take`] has something; none if nothing is under way.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        (!self.0.is_empty()).then(|| self.0.poll_timeout())
+        (!self.net.is_empty()).then(|| self.net.poll_timeout())
     }
 
     /// What has arrived by now, in this order.
     pub fn take(&mut self, now: Instant) -> Vec<Datagram> {
         let mut arrived = Vec::new();
-        self.0.handle_input(Input::Timeout(now));
-        while let Some(Output::Packet(datagram)) = self.0.poll_output() {
+        self.net.handle_input(Input::Timeout(now));
+        while let Some(Output::Packet(datagram)) = self.net.poll_output() {
             arrived.push(datagram);
         }
         arrived

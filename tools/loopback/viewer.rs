@@ -144,6 +144,14 @@ impl Viewer {
         under_way.fold(self.timeout, Instant::min)
     }
 
+    /// Its paths lose from now on.
+    pub fn begin_losing(&mut self) {
+        if let Some((from_car, to_car)) = &mut self.paths {
+            from_car.begin_losing();
+            to_car.begin_losing();
+        }
+    }
+
     /// The car sent something, in memory.
     pub fn handle_sent(&mut self, now: Instant, datagram: Datagram) {
         if let Some((from_car, _)) = &mut self.paths {

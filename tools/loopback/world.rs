@@ -332,18 +332,17 @@ impl World {
         let now = self.clock.now();
         match self.phase {
             Phase::Joining if self.ledger.all_see() => {
+                self.viewers.iter_mut().for_each(Viewer::begin_losing);
                 (self.phase, self.until) = (Phase::Warming, now + WARM_UP);
             }
             Phase::Joining if now >= self.until => {
                 let (blind, all) = (self.ledger.blind(), self.viewers.len());
                 let seconds = PATIENCE.as_secs();
-                return Err(format!(
-                    "{blind} of {all} viewers have no picture after {seconds} s; fewer viewers, less loss?"
-                ));
+                return Err(format!("{blind} of {all} viewers have no picture after {seconds} s; fewer viewers?"));
             }
             Phase::Warming if now >= self.until => {
-                (self.phase, self.until) = (Phase::Measuring, now + self.knobs.duration);
-                self.ledger.measure(Micros::of(now), Micros::of(self.until));
+                let end = self.ledger.measure(self.knobs.duration.as_micros() as u64);
+                (self.phase, self.until) = (Phase::Measuring, now + end.since(Micros::of(now)));
             }
             Phase::Measuring if now >= self.until => {
                 (self.phase, self.until) = (Phase::Ending { since: now }, now + AT_LAST + 4 * self.knobs.delay);
