@@ -111,6 +111,8 @@ def latency(bench, shape):
         + table(["sender", "p50", "p90", "p99", "p99.9", "max", "frames", "not shown", "p50 by round"], rows)
     )
     mine, engine = results
+    more = [percentile(r["windshield"], 50) - percentile(r["engine"], 50) for r in rounds]
+    text += f"\nwindshield's p50 over the engine's, round by round: {', '.join(f'{m:+.2f}' for m in more)} ms.\n"
     held = shape is PLAIN
     tag = f"chromium_{shape.size}_{shape.fps}"
     figures = [
