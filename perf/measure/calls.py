@@ -47,9 +47,9 @@ def measure(bench):
 def once(bench, kind):
     port, record = free_port(), bench.scratch / f"strace-{kind}"
     if kind == "bare":
-        sender, viewer = bench.bare(bench.clip(), bench.seconds + 4)
+        sender, viewer = bench.bare(bench.clip, bench.seconds + 4)
     else:
-        sender = bench.sender(kind, bench.clip(), port)
+        sender = bench.sender(kind, bench.clip, port)
         viewer = bench.viewer(port, bench.seconds + 4)
     time.sleep(1)
     strace = bench.start(["strace", "-f", "-v", "-ttt", "-s", "0", "-p", sender.pid, "-o", record], stderr=subprocess.DEVNULL)

@@ -37,10 +37,10 @@ def measure(bench, viewers):
 def once(bench, kind, viewers):
     length = WARM_UP + bench.seconds + 1
     if kind == "bare":
-        sender, viewer = bench.bare(bench.clip(), length, viewers)
+        sender, viewer = bench.bare(bench.clip, length, viewers)
     else:
         port = free_port()
-        sender = bench.sender(kind, bench.clip(), port)
+        sender = bench.sender(kind, bench.clip, port)
         viewer = bench.viewer(port, length, viewers)
     time.sleep(WARM_UP)
     began, before = time.monotonic_ns(), cpu_ns(sender.pid)

@@ -17,7 +17,7 @@ def measure(bench):
         if binary is not None and not binary.exists():
             continue
         port = free_port()
-        sender = bench.sender(kind.split()[0], bench.clip(), port, binary=binary)
+        sender = bench.sender(kind.split()[0], bench.clip, port, binary=binary)
         viewer = bench.viewer(port, seconds)
         time.sleep(seconds)
         status = Path(f"/proc/{sender.pid}/status").read_text()
@@ -26,7 +26,7 @@ def measure(bench):
         held[kind] = [int(fields[name].split()[0]) / 1024 for name in ("VmHWM", "RssAnon", "RssFile")]
         bench.finish(viewer)
         bench.end(sender)
-    clip = Path(bench.clip()).stat().st_size / 2**20
+    clip = Path(bench.clip).stat().st_size / 2**20
     text = (
         f"MB of 1,048,576 bytes; {clip:.1f} MB of it are the clip.\n\n"
         + table(["sender", "VmHWM", "RssAnon", "RssFile"], [[k, *v] for k, v in held.items()])

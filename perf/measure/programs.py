@@ -45,11 +45,11 @@ class Bench:
     def __init__(self, scratch, options):
         self.scratch = scratch
         self.rounds, self.seconds, self.joins = options.rounds, options.seconds, options.joins
-        self.watch_seconds = options.watch
+        self.watch_seconds = getattr(options, "watch", 0.0)
         self.repository = Path(__file__).resolve().parents[2]
         self.lean = scratch / "windshield-lean"
         self.started = []
-        self._metadata = None
+        self._metadata, self._target = None, None
         self._clips = {}
 
     # --- what there is ------------------------------------------------------------------------------------------------
@@ -62,7 +62,9 @@ class Bench:
 
     @property
     def target(self):
-        return Path(self.metadata["target_directory"]) / "release"
+        if self._target is None:
+            self._target = Path(self.metadata["target_directory"]) / "release"
+        return self._target
 
     def has_tool(self, name):
         """Whether this commit has such an example."""
@@ -101,13 +103,26 @@ class Bench:
     def tool(self, name):
         return str(self.target / "examples" / name)
 
-    def clip(self, shape=PLAIN, keyframe_every=None):
-        """A path; with a keyframe a second, as a camera makes them, unless said otherwise. Made when it is first asked for."""
+    def make_clips(self):
+        """Those that everybody needs; the others are made when they are first asked for."""
+        return self.clip, self.keyframes
+
+    @property
+    def clip(self):
+        """With a keyframe a second, as a camera makes them."""
+        return self.clip_of(PLAIN)
+
+    @property
+    def keyframes(self):
+        """Of keyframes alone, for joining at once."""
+        return self.clip_of(PLAIN, keyframe_every=1, seconds=2)
+
+    def clip_of(self, shape, keyframe_every=None, seconds=CLIP_SECONDS):
         every = keyframe_every or shape.fps
         if (shape, every) not in self._clips:
             path = str(self.scratch / f"{shape}-{every}.h264")
             command = [self.tool("make_clip"), path, "--size", shape.size, "--fps", str(shape.fps), "--bitrate", shape.bitrate,
-                       "--seconds", str(CLIP_SECONDS), "--keyframe-every", str(every)]
+                       "--seconds", str(seconds), "--keyframe-every", str(every)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             self._clips[shape, every] = path
         return self._clips[shape, every]
@@ -158,7 +173,7 @@ class Bench:
     def feeder(self, fps=FPS, shape=PLAIN):
         """A camera with a log. Returns the process, whose stdout is the pipe, and the log's path."""
         log = self.scratch / f"feeder-{time.monotonic_ns()}.log"
-        process = self.start([self.tool("feeder"), self.clip(shape), "--fps", fps, "--log", log], stdout=subprocess.PIPE)
+        process = self.start([self.tool("feeder"), self.clip_of(shape), "--fps", fps, "--log", log], stdout=subprocess.PIPE)
         return process, log
 
     def viewer(self, port, seconds, viewers=1, log=None):
