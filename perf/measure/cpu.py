@@ -3,39 +3,35 @@ mind (clock, neighbours) does it to all; the ratio is taken within a round."""
 
 import time
 
-from .figures import figure, percentile, table
+from .figures import figure, measured, percentile, result, table
 from .programs import FPS, cpu_ns, free_port
 
 # Joining, keyframes and first statistics are over by then.
 WARM_UP = 2.0
 KINDS = ("windshield", "engine", "bare")
-GOALS = {1: 2.8, 5: 3.2}
+GOAL = 2.0
 
 
-def measure(bench):
-    figures, parts = [], []
-    for viewers, goal in GOALS.items():
-        rounds = [{kind: once(bench, kind, viewers) for kind in KINDS} for _ in range(bench.rounds)]
-        rows = []
-        for kind in KINDS:
-            used = [r[kind]["percent"] for r in rounds]
-            ratios = [r[kind]["percent"] / r["bare"]["percent"] for r in rounds]
-            gaps = sum(r[kind]["gaps"] for r in rounds)
-            per_frame = [r[kind]["percent"] * 1e4 / FPS for r in rounds]
-            rows.append([kind, *(percentile(v, 50) for v in (used, per_frame, ratios)), f"{min(ratios):.2f}-{max(ratios):.2f}", gaps])
-            if kind == "windshield":
-                ratio = percentile(ratios, 50)
-            elif kind == "engine":
-                engine = percentile(ratios, 50)
-        parts.append(
-            f"### CPU, clip, {viewers} viewer{'s' * (viewers > 1)}\n\n"
-            f"Median of {bench.rounds} rounds of {bench.seconds:g} s; user and system time; ratios within a round.\n\n"
-            + table(["sender", "% of a core", "us a frame", "x bare", "range", "gaps"], rows)
-        )
-        figures.append(
-            figure(f"CPU, {viewers} viewer{'s' * (viewers > 1)}", ratio, "x bare", f"engine {engine:.2f} x bare", f"<= {goal} x bare", ratio <= goal)
-        )
-    return figures, "\n".join(parts)
+def measure(bench, viewers):
+    rounds = [{kind: once(bench, kind, viewers) for kind in KINDS} for _ in range(bench.rounds)]
+    rows, results, ratio = [], [], {}
+    for kind in KINDS:
+        used = [r[kind]["percent"] for r in rounds]
+        ratios = [r[kind]["percent"] / r["bare"]["percent"] for r in rounds]
+        gaps = sum(r[kind]["gaps"] for r in rounds)
+        per_frame = [percent * 1e4 / FPS for percent in used]
+        ratio[kind] = percentile(ratios, 50)
+        rows.append([kind, percentile(used, 50), percentile(per_frame, 50), ratio[kind], f"{min(ratios):.2f}-{max(ratios):.2f}", gaps])
+        results.append(result(kind, "CPU", "us a frame", value=percentile(per_frame, 50), by_round=per_frame,
+                              percent_of_a_core=percentile(used, 50), x_bare=ratio[kind], x_bare_by_round=ratios, gaps=gaps))
+    title = f"CPU, clip, {viewers} viewer{'s' * (viewers > 1)}"
+    text = (
+        f"Median of {bench.rounds} rounds of {bench.seconds:g} s; user and system time; ratios within a round.\n\n"
+        + table(["sender", "% of a core", "us a frame", "x bare", "range", "gaps"], rows)
+    )
+    what = f"CPU, {viewers} viewer{'s' * (viewers > 1)}"
+    found = figure(f"cpu_{viewers}", what, ratio["windshield"], "x bare", {"engine": ratio["engine"]}, GOAL, f"<= {GOAL:g} x bare")
+    return measured(title, results, text, [found], bench.rounds, viewers=viewers)
 
 
 def once(bench, kind, viewers):

@@ -1,26 +1,40 @@
-"""Numbers to words: percentiles with their count, tables, and figures with the goal they are held against. Pure."""
+"""Numbers to words and to the sheet: percentiles with their count, tables, results, and figures with the goal they are held
+against. Pure; README.md beside perf/run lists the fields."""
+
+# In the order of the sheet. Fewer values than these have no such percentile: it would only be the maximum again.
+PERCENTILES = (("p50", 50, 1), ("p90", 90, 10), ("p95", 95, 20), ("p99", 99, 100), ("p99_9", 99.9, 1000))
 
 
 def percentile(values, p):
     """Nearest rank, so that it is a value that was measured."""
     ranked = sorted(values)
-    return ranked[min(len(ranked) - 1, max(0, -(-len(ranked) * p // 100) - 1))] if ranked else float("nan")
+    # Ten times p is whole: no rounding error moves the rank.
+    return ranked[min(len(ranked) - 1, max(0, -(-len(ranked) * round(p * 10) // 1000) - 1))] if ranked else float("nan")
 
 
 def spread(values):
-    """count, p50, p95, p99, max of `values`."""
-    return {
-        "count": len(values),
-        "p50": percentile(values, 50),
-        "p95": percentile(values, 95),
-        "p99": percentile(values, 99),
-        "max": max(values, default=float("nan")),
-    }
+    """count, percentiles and max of `values`; None for a percentile that so few values do not have."""
+    found = {"count": len(values)}
+    for name, p, enough in PERCENTILES:
+        found[name] = percentile(values, p) if len(values) >= enough else None
+    return {**found, "max": max(values, default=None)}
 
 
-def figure(what, value, unit, floor, goal, met):
-    """One line of the summary. `floor` and `goal` are sentences; `met` is True, False or None (not held against one)."""
-    return {"what": what, "value": value, "unit": unit, "floor": floor, "goal": goal, "met": met}
+def result(sender, what, unit, values=None, **more):
+    """One line of a measurement: a spread of `values`, or `value=` alone, and what else is known of it."""
+    return {"sender": sender, "what": what, "unit": unit, **(spread(values) if values is not None else {}), **more}
+
+
+def figure(name, what, value, unit, floors, limit=None, goal=None):
+    """One line of the summary. `name` stays the same over all commits; `floors` are numbers of the same run, by sender;
+    met: `value` is at most `limit`; None without a limit or value."""
+    met = None if limit is None or value is None or value != value else value <= limit
+    return {"id": name, "what": what, "value": value, "unit": unit, "floors": floors, "limit": limit, "goal": goal or "", "met": met}
+
+
+def measured(title, results, text, figures=(), rounds=1, **more):
+    """What a measurement gives back; perf/run adds its part, duration and load."""
+    return {"title": title, "rounds": rounds, **more, "results": list(results), "text": text, "figures": list(figures)}
 
 
 def table(head, rows):
@@ -37,4 +51,8 @@ def table(head, rows):
 
 
 def show(cell):
-    return f"{cell:.2f}" if isinstance(cell, float) else str(cell)
+    if cell is None:
+        return ""
+    if not isinstance(cell, float):
+        return f"{cell:,}" if isinstance(cell, int) else str(cell)
+    return f"{cell:,.0f}" if abs(cell) >= 10_000 else f"{cell:.2f}"

@@ -1,0 +1,93 @@
+"""Instructions and allocations a frame, of the whole program on its user side, counted by valgrind (callgrind) on the release
+build. Counts depend on compiler and libraries but hardly on the load of the machine. The clock is real: pictures come
+through a pipe at their pace, so what is done between pictures (RTCP, timers) is in the counts. valgrind's processor has AES
+instructions, but none for SHA."""
+
+import re
+import subprocess
+import time
+
+from .figures import figure, measured, result, table
+from .programs import Unavailable, free_port, wait_until, which
+
+KINDS = ("windshield", "engine", "bare")
+# The handshake is over and the pipe's writer trusted.
+WARM_UP = 4.0
+ALLOCATORS = {"malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "memalign"}
+
+
+def measure(bench):
+    if which("valgrind") is None or which("callgrind_control") is None:
+        raise Unavailable("valgrind is not installed (apt install valgrind)")
+    rows, results, found = [], [], {}
+    for kind in KINDS:
+        instructions, allocations, packets, frames = once(bench, kind)
+        found[kind] = instructions / frames, allocations / frames, packets
+        rows.append([kind, instructions / frames, instructions / frames / packets, allocations / frames, allocations / frames / packets, packets, frames])
+        results.append(result(kind, "instructions", "a frame", value=instructions / frames, count=frames, datagrams_a_frame=packets))
+        results.append(result(kind, "allocations", "a frame", value=allocations / frames, count=frames, datagrams_a_frame=packets))
+    text = (
+        "valgrind's callgrind, user side, all threads; RTCP, STUN and timers are in it. str0m's own floor is two allocations a datagram.\n\n"
+        + table(["sender", "instructions a frame", "a datagram", "allocations a frame", "a datagram", "datagrams a frame", "frames"], rows)
+    )
+    lines = [
+        figure(name, what, found["windshield"][n], "", {kind: found[kind][n] for kind in ("engine", "bare")})
+        for n, (name, what) in enumerate((("instructions", "instructions a frame, 1 viewer"), ("allocations", "allocations a frame, 1 viewer")))
+    ]
+    return measured("Instructions and allocations a frame, pipe, 1 viewer", results, text, lines)
+
+
+def once(bench, kind):
+    """(instructions, allocations, datagrams a frame, frames)."""
+    out = bench.scratch / f"callgrind-{kind}"
+    # Each thread by itself would be another file; --dump-instr=no keeps what there is small.
+    under = ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}", "--dump-instr=no"]
+    feeder, log = bench.feeder()
+    seconds = WARM_UP + bench.seconds + 6
+    if kind == "bare":
+        sender, viewer = bench.bare("-", seconds, stdin=feeder.stdout, under=under)
+    else:
+        port = free_port()
+        sender = bench.sender(kind, "-", port, stdin=feeder.stdout, under=under)
+        viewer = bench.viewer(port, seconds)
+    feeder.stdout.close()
+    time.sleep(WARM_UP)
+    control("--zero", sender.pid)
+    before = log.read_text().count("\n")
+    time.sleep(bench.seconds)
+    after = log.read_text().count("\n")
+    control("--dump", sender.pid)
+    dumps = lambda: [path for path in out.parent.glob(f"{out.name}.*") if "totals:" in path.read_text()]  # noqa: E731
+    wait_until(dumps, "callgrind has written its counts")
+    text = dumps()[0].read_text()
+    watched = bench.finish(viewer)[0]
+    bench.end(sender, feeder)
+    return (*count(text), watched["packets"] / max(1, watched["frames"]), after - before)
+
+
+def control(what, pid):
+    done = subprocess.run(["callgrind_control", what, str(pid)], capture_output=True, text=True)
+    if done.returncode or "OK" not in done.stdout:
+        raise RuntimeError(f"callgrind_control {what} failed: {(done.stdout + done.stderr).strip()[-300:]}")
+
+
+def count(text):
+    """(instructions, calls of allocators) in a callgrind file (its format: "Callgrind Format Specification" in valgrind's manual)."""
+    names, caller, callee, calls = {}, "", "", 0
+    for line in text.splitlines():
+        key, _, value = line.partition("=")
+        if key in ("fn", "cfn"):
+            number, _, name = value.partition(" ")
+            name = names.setdefault(number, name)
+            if key == "fn":
+                caller = name
+            else:
+                callee = name
+        elif key == "calls" and plain(callee) in ALLOCATORS and plain(caller) not in ALLOCATORS:
+            calls += int(value.split()[0])
+    return int(re.search(r"^totals: (\d+)", text, re.MULTILINE).group(1)), calls
+
+
+def plain(name):
+    """Without recursion level and version: malloc'2, malloc@GLIBC_2.2.5."""
+    return re.split(r"['@]", name, maxsplit=1)[0]
