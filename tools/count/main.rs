@@ -5,6 +5,7 @@
 
 #[path = "../../benches/common/mod.rs"]
 mod common;
+mod heap;
 #[path = "../../tests/sim/mod.rs"]
 mod sim;
 #[path = "../../benches/common/watched.rs"]
@@ -22,6 +23,9 @@ use windshield::link::Crypto;
 use windshield::link::packetize::Packetizer;
 use windshield::message::STAMPS_MOST;
 use windshield::trace::Stages;
+
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap::new();
 
 /// What is in here counts. The name is what the tools look for; nothing is left to do behind `work`, but the call stays a
 /// call, so that they see it end.
