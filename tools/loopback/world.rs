@@ -314,6 +314,8 @@ impl World {
                 link::Output::Answer(ticket, other) => {
                     return Err(format!("the car refused viewer {ticket}: {other:?}"));
                 }
+                // For who writes a log; the table has its own histograms.
+                link::Output::WindowEnded => {}
             }
         }
         if let Carrier::Memory(left) = &mut self.tap.carrier {
