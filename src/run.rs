@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::banner::{self, Guard, Info};
@@ -21,7 +21,7 @@ use crate::link::{self, Crypto, Viewers};
 use crate::message::{Severity, Topic};
 use crate::notify::Notify;
 use crate::signal::{self, Signal, Ticket};
-use crate::trace::{self, Digest, LinkStats, SourceStats, Stats};
+use crate::trace::{self, Digest, LinkStats, SourceStats, Stats, TraceFile};
 use crate::video::settings::{self, Change, NotRead};
 use crate::video::{Source, Wakeup};
 
@@ -59,6 +59,7 @@ struct Car {
     notify: Notify,
     board: Board,
     digest: Digest,
+    trace: Option<TraceFile>,
     started: Instant,
 }
 
@@ -77,7 +78,7 @@ impl Car {
         let poll = Poll::new()?;
         let registry = poll.registry();
         let waker = Arc::new(Waker::new(registry, WAKE)?);
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
         registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let udp = Udp::bind(config.udp, registry, UDP)?;
         let signal = Signal::start(
@@ -96,8 +97,12 @@ impl Car {
             max_viewers: config.max_viewers,
             build: signal::BUILD_ID,
         };
-        let viewers =
+        let mut viewers =
             Viewers::new(options, Crypto::kept(now, |name| std::env::var_os(name)).map_err(io::Error::other)?);
+        let trace = config.trace.map(TraceFile::open).transpose()?;
+        if trace.is_some() {
+            viewers.keep_stamps();
+        }
         let board = Board::open(Path::new("/"), registry, BOARD, now);
         let about = source.describe();
         log::info!("source: {about}");
@@ -116,7 +121,7 @@ impl Car {
         let mut notify = Notify::from_env();
         notify.ready(Instant::now());
         let digest = Digest::default();
-        Ok(Self { poll, signals, source, udp, viewers, signal, notify, board, digest, started: now })
+        Ok(Self { poll, signals, source, udp, viewers, signal, notify, board, digest, trace, started: now })
     }
 
     fn drive(&mut self) -> io::Result<()> {
@@ -135,7 +140,7 @@ impl Car {
                     SOURCE => due.source = true,
                     WAKE => (due.source, due.requests) = (true, true),
                     BOARD => self.board.handle_ready(),
-                    SIGNALS => due.stop |= self.signals.pending().next().is_some(),
+                    SIGNALS => due.stop |= self.handle_signals(),
                     _ => {}
                 }
             }
@@ -144,6 +149,17 @@ impl Car {
             }
             self.turn(now, &mut due);
         }
+    }
+
+    /// True if the program shall end.
+    fn handle_signals(&mut self) -> bool {
+        let (traces, stops): (Vec<_>, Vec<_>) = self.signals.pending().partition(|signal| *signal == SIGUSR1);
+        match &mut self.trace {
+            _ if traces.is_empty() => {}
+            Some(file) => file.write(self.viewers.kept_stamps()),
+            None => log::info!("SIGUSR1: nothing was kept to be written; start with --trace FILE"),
+        }
+        !stops.is_empty()
     }
 
     /// One turn, in the order of harm: what came in, the picture, those who want to join.
@@ -299,6 +315,9 @@ impl Car {
         self.notify.stopping();
         self.viewers.close_all(Instant::now(), &mut self.udp.outbox);
         self.source.close();
+        if let Some(file) = self.trace.take() {
+            file.finish(&self.viewers.kept_stamps());
+        }
     }
 }
 

@@ -42,8 +42,14 @@ fn command() -> Command {
 
 /// Starts it on ports the system chooses; where it says it can be reached.
 fn start() -> (Program, SocketAddr) {
+    start_with(&[])
+}
+
+/// The same, told more.
+fn start_with(more: &[&str]) -> (Program, SocketAddr) {
     let arguments = ["--source", &format!("clip:{CLIP}"), "--http", "127.0.0.1:0", "--udp", "0"];
-    let mut child = command().args(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+    let mut child =
+        command().args(arguments).args(more).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let program = Program(child);
     let address = lines.find_map(|line| {
@@ -178,6 +184,40 @@ fn what_it_measured_of_a_watched_clip_can_be_asked_for() {
     let metrics = get(server, "/metrics");
     let sent = metrics.lines().find_map(|line| line.strip_prefix("windshield_frames_sent_total ")).unwrap();
     assert!(sent.parse::<u64>().unwrap() >= pictures, "{sent}");
+}
+
+#[test]
+fn the_way_of_the_last_frames_is_written_on_a_signal_and_at_the_end() {
+    let path = env::temp_dir().join(format!("windshield-frames-{}.json", std::process::id()));
+    let (mut program, server) = start_with(&["--trace", path.to_str().unwrap()]);
+    watch(server, 20);
+    let signal = |program: &Program, number| {
+        // SAFETY: takes no pointers; the child is not waited for yet, so the number is its own.
+        assert_eq!(unsafe { libc::kill(program.0.id() as libc::pid_t, number) }, 0);
+    };
+    let frames = || {
+        let document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let events = document["traceEvents"].as_array().unwrap().clone();
+        events.iter().filter(|event| event["name"] == "frame" && event["ph"] == "b").count()
+    };
+    let begun = Instant::now();
+    signal(&program, libc::SIGUSR1);
+    while !path.exists() {
+        assert!(begun.elapsed() < PATIENCE, "no file came");
+        std::thread::yield_now();
+    }
+    let first = frames();
+    assert!(first >= 20, "{first}");
+    watch(server, 20);
+    signal(&program, libc::SIGTERM);
+    assert!(program.0.wait().unwrap().success());
+    assert!(frames() >= first + 20);
+    std::fs::remove_file(path).unwrap();
+
+    // Without the option the signal does no harm.
+    let (program, server) = start();
+    signal(&program, libc::SIGUSR1);
+    assert_eq!(watch(server, 2).len(), 2);
 }
 
 #[test]

@@ -320,6 +320,11 @@ impl Viewer {
         self.rtc.disconnect();
     }
 
+    /// Its shortened name as a number, which is cheaper to keep with each frame.
+    pub(super) fn number(&self) -> u32 {
+        u32::from_str_radix(&self.stats.session, 16).unwrap_or_default()
+    }
+
     /// What it was sent so far.
     pub(super) fn sent(&self) -> trace::Sent {
         self.stats.sent

@@ -2,13 +2,18 @@
 //! slice may fill. Never allocates on the frame path: a slice counts in plain integers and copies them out when asked.
 
 mod digest;
+mod events;
+mod file;
 mod metrics;
+mod ring;
 mod stages;
 
 use serde::Serialize;
 
 pub use digest::Digest;
+pub use file::TraceFile;
 pub use metrics::metrics;
+pub use ring::{Record, Ring};
 pub use stages::{Durations, Percentiles, Stage, StageStats, Stages, WINDOW};
 
 /// The whole of `/stats`. Counters run from the start of the program (for a viewer: of its session).

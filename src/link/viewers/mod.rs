@@ -22,7 +22,7 @@ use super::viewer::{Happened, Viewer};
 use crate::frame::{Frame, Obeyed, Order, Stamps};
 use crate::h264::{ProfileLevelId, kind, nals};
 use crate::message::{Severity, ToPage, Topic};
-use crate::trace::{LinkStats, Sent, Stages, ViewerStats};
+use crate::trace::{LinkStats, Record, Ring, Sent, Stages, ViewerStats};
 
 /// A viewer that sends nothing for this long is gone: its browser answers our checks at least once a second, and our page
 /// beats at 1 Hz besides. str0m alone would notice after 14 to 24 s and keep sending.
@@ -57,6 +57,8 @@ pub struct Viewers {
     /// What was sent to viewers who are gone.
     sent_before: Sent,
     stages: Stages,
+    /// The stamps of the last frames, if somebody may want them.
+    ring: Option<Ring>,
 }
 
 impl Viewers {
@@ -80,6 +82,7 @@ impl Viewers {
             stats: LinkStats::default(),
             sent_before: Sent::default(),
             stages: Stages::default(),
+            ring: None,
         }
     }
 
@@ -180,6 +183,9 @@ impl Viewers {
             let waited = viewer.waits();
             if let Some(stamps) = viewer.send_frame(now, frame, stamps, payloads, outlet, &mut self.happened) {
                 self.stages.viewer(&stamps);
+                if let Some(ring) = &mut self.ring {
+                    ring.push(Record { viewer: viewer.number(), stamps });
+                }
             }
             if waited && !viewer.waits() && self.no_keyframes.is_some() {
                 let withdrawn = ToPage::Notice { topic: Topic::Keyframe, severity: Severity::Info, text: "" };
@@ -273,6 +279,16 @@ impl Viewers {
     /// How long frames were in each stage; [`Output::WindowEnded`] says when it is worth a look.
     pub fn stages(&self) -> &Stages {
         &self.stages
+    }
+
+    /// Keeps the stamps of the last frames from now on.
+    pub fn keep_stamps(&mut self) {
+        self.ring.get_or_insert_default();
+    }
+
+    /// A copy of the stamps that are kept, oldest first.
+    pub fn kept_stamps(&self) -> Vec<Record> {
+        self.ring.as_ref().map(Ring::records).unwrap_or_default()
     }
 
     /// Counters of each.
