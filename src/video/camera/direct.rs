@@ -9,7 +9,7 @@ use super::super::Options;
 use super::super::v4l2::H264;
 use super::super::v4l2::node::Node;
 use super::super::v4l2::ring::{Filled, Ring};
-use super::feed::Device;
+use super::device::Device;
 use super::health::Fault;
 use super::setup::{Codec, apply_settings};
 use super::stream::{Stream, Wanted};

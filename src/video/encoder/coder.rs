@@ -9,7 +9,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::super::Options;
-use super::super::camera::feed::Device;
+use super::super::camera::device::Device;
 use super::super::camera::health::{Fault, Stage};
 use super::super::camera::setup::{Codec, apply_settings};
 use super::super::camera::stamps::Stamps;

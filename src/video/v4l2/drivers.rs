@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
-use super::super::camera::feed::{Device, Feed};
+use super::super::camera::device::Device;
+use super::super::camera::feed::Feed;
 use super::super::camera::health::Fault;
 use super::super::camera::sequence::Sequence;
 use super::super::camera::stream::{Stream, Wanted};
