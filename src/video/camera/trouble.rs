@@ -29,3 +29,17 @@ impl Trouble {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_trouble_is_a_sentence_that_names_the_camera() {
+        for trouble in [Trouble::Fault(Fault::Starved), Trouble::NoKeyframes, Trouble::BareKeyframes] {
+            let sentence = trouble.sentence("/dev/video7").unwrap_or_default();
+            assert!(sentence.contains("/dev/video7"), "{trouble:?}: {sentence}");
+        }
+        assert_eq!(Trouble::None.sentence("/dev/video7"), None);
+    }
+}

@@ -79,6 +79,14 @@ impl Device for Coder {
         Self::open_for(H264, place, options, registry, token, told)
     }
 
+    fn stream(&self) -> &Stream {
+        &self.camera
+    }
+
+    fn stream_mut(&mut self) -> &mut Stream {
+        &mut self.camera
+    }
+
     fn start(&mut self) -> Result<(), Fault> {
         self.encoder.start()?;
         if !self.registered {
@@ -150,10 +158,6 @@ impl Device for Coder {
 
     fn codec(&self) -> (&Codec, &Node) {
         (&self.codec, &self.encoder.node)
-    }
-
-    fn camera(&self) -> &Node {
-        &self.camera.node
     }
 }
 

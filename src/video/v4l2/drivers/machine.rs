@@ -6,7 +6,6 @@ use mio::{Registry, Token};
 
 use super::super::super::camera::Camera;
 use super::super::super::camera::setup::Codec;
-use super::super::ring::Ring;
 use super::*;
 use crate::message::Severity;
 
@@ -37,29 +36,14 @@ impl Device for Raw {
         let stream = Stream::open(place, &RAW, registry, token, &mut |_, _, _| {})?;
         Ok(Self { stream, codec: Codec::default() })
     }
-    fn start(&mut self) -> Result<(), Fault> {
-        self.stream.start()
+    fn stream(&self) -> &Stream {
+        &self.stream
     }
-    fn restart(&mut self) -> Result<(), Fault> {
-        self.stream.restart()
-    }
-    fn dequeue(&mut self, _: Micros) -> Result<Option<Filled>, Fault> {
-        self.stream.dequeue()
-    }
-    fn give_back(&mut self, index: u32) -> Result<(), Fault> {
-        self.stream.give_back(index)
-    }
-    fn check(&mut self) -> Result<(), Fault> {
-        self.stream.check()
-    }
-    fn memory(&self) -> &Ring {
-        &self.stream.ring
+    fn stream_mut(&mut self) -> &mut Stream {
+        &mut self.stream
     }
     fn codec(&self) -> (&Codec, &Node) {
         (&self.codec, &self.stream.node)
-    }
-    fn camera(&self) -> &Node {
-        &self.stream.node
     }
 }
 
