@@ -1,6 +1,7 @@
 //! A V4L2 camera that delivers H.264, and the parts that a camera with an encoder behind it shares with it: `feed` is the
 //! machine, pure parts judge (`health`, `keyframes`, `units`, `stamps`, `sequence`, `level`), edges do (`direct`, `stream`, `setup`).
 
+pub(super) mod device;
 pub(super) mod direct;
 pub(super) mod feed;
 pub(super) mod health;
@@ -10,6 +11,7 @@ pub(super) mod sequence;
 pub(super) mod setup;
 pub(super) mod stamps;
 pub(super) mod stream;
+mod trouble;
 pub(super) mod units;
 
 use std::io;

@@ -40,7 +40,7 @@ impl fmt::Display for Agreed {
 
 /// A device with its buffers.
 #[derive(Debug)]
-pub(in crate::video) struct Stream {
+pub struct Stream {
     // Before the node: buffers are given back while it is open.
     pub(in crate::video) ring: Ring,
     pub(in crate::video) node: Arc<Node>,

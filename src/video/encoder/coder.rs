@@ -9,7 +9,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::super::Options;
-use super::super::camera::feed::Device;
+use super::super::camera::device::Device;
 use super::super::camera::health::{Fault, Stage};
 use super::super::camera::setup::{Codec, apply_settings};
 use super::super::camera::stamps::Stamps;
@@ -77,6 +77,14 @@ impl Device for Coder {
         told: &mut Vec<String>,
     ) -> Result<Self, Fault> {
         Self::open_for(H264, place, options, registry, token, told)
+    }
+
+    fn stream(&self) -> &Stream {
+        &self.camera
+    }
+
+    fn stream_mut(&mut self) -> &mut Stream {
+        &mut self.camera
     }
 
     fn start(&mut self) -> Result<(), Fault> {
@@ -150,10 +158,6 @@ impl Device for Coder {
 
     fn codec(&self) -> (&Codec, &Node) {
         (&self.codec, &self.encoder.node)
-    }
-
-    fn camera(&self) -> &Node {
-        &self.camera.node
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
-use super::super::camera::feed::Device;
+use super::super::camera::device::Device;
 use super::super::camera::health::Fault;
 use super::super::settings::Settings;
 use super::super::v4l2::node::Node;

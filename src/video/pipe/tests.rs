@@ -9,6 +9,7 @@ use std::sync::Arc;
 use mio::{Events, Poll, Waker};
 
 use super::super::access_unit::tests::{PPS, SPS, idr, p};
+use super::super::leaving::Step;
 use super::super::scratch::Scratch;
 use super::*;
 
@@ -71,9 +72,9 @@ impl Loop {
                 let leader = group.as_ref().unwrap().id();
                 fs::read_to_string(format!("/proc/{leader}/comm")).is_ok_and(|name| name.trim() == "sleep")
             }
-            State::Leaving { group, step, .. } => {
-                let state = state_of(group.id());
-                matches!(state, None | Some('Z' | 'X')) || (*step == Step::Exit && state == Some('S'))
+            State::Leaving(leaving) => {
+                let state = state_of(leaving.group.id());
+                matches!(state, None | Some('Z' | 'X')) || (leaving.step == Step::Exit && state == Some('S'))
             }
             State::Waiting { .. } | State::Ended => true,
         }
