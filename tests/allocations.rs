@@ -82,6 +82,8 @@ struct Uncounted<'a> {
     wire: &'a mut sim::Wire,
     /// Length of each RTP datagram.
     rtp: Vec<usize>,
+    /// How many were of a data channel: stamps for the page.
+    messages: usize,
     /// How many were something else: checks of the path, reports.
     others: usize,
 }
@@ -92,7 +94,9 @@ impl Outlet for Uncounted<'_> {
         for transmit in batch {
             // The first byte of STUN is 0 to 3, of DTLS 20 to 63, of RTP and RTCP 128 to 191 (RFC 7983 section 7), and
             // RTCP has packet types 192 to 223 (RFC 5761 section 4).
-            if transmit.contents[0] < 128 || (192..=223).contains(&transmit.contents[1]) {
+            if (20..64).contains(&transmit.contents[0]) {
+                self.messages += 1;
+            } else if transmit.contents[0] < 128 || (192..=223).contains(&transmit.contents[1]) {
                 self.others += 1;
             } else {
                 self.rtp.push(transmit.contents.len());
@@ -114,7 +118,9 @@ struct Cost {
     payloads: Vec<usize>,
     /// Lengths of the RTP datagrams of all viewers.
     rtp: Vec<usize>,
-    /// How many other datagrams left with them.
+    /// How many datagrams of data channels left with them.
+    messages: usize,
+    /// How many others did.
     others: usize,
     /// Sizes of the allocations.
     sizes: Vec<usize>,
@@ -142,11 +148,11 @@ fn frame(world: &mut World, size: usize) -> Cost {
     let payloads = Packetizer::default().packetize(&unit).iter().map(|p| p.bytes.len()).collect();
     let stamp = Micros::of(world.now);
     let frame = Frame { bytes: &unit, keyframe, captured: stamp, encoding: None, dequeued: stamp };
-    let mut outlet = Uncounted { wire: &mut world.wire, rtp: Vec::with_capacity(ROOM), others: 0 };
+    let mut outlet = Uncounted { wire: &mut world.wire, rtp: Vec::with_capacity(ROOM), messages: 0, others: 0 };
     let sizes = allocations(|| world.car.handle_frame(world.now, &frame, &mut outlet));
-    let (rtp, others) = (outlet.rtp, outlet.others);
+    let Uncounted { rtp, messages, others, .. } = outlet;
     world.settle();
-    Cost { payloads, rtp, others, sizes }
+    Cost { payloads, rtp, messages, others, sizes }
 }
 
 /// The sizes, smallest first.
@@ -174,9 +180,10 @@ fn a_frame_costs_one_allocation_a_payload_and_one_a_payload_and_viewer_and_no_ot
         for size in SIZES {
             let mut with_others = 0;
             for _ in 0..90 {
-                let Cost { payloads, rtp, others, sizes } = frame(&mut world, size);
+                let Cost { payloads, rtp, messages, others, sizes } = frame(&mut world, size);
                 let what = format!("{viewers} viewers, {size} bytes, {} payloads, allocated {sizes:?}", payloads.len());
                 assert_eq!(rtp.len(), payloads.len() * viewers, "{what}");
+                assert_eq!(messages, 0, "nobody has said hello");
                 if others > 0 {
                     // Once a second str0m joins its check of the path to what is sent, and builds it in five pieces.
                     with_others += 1;
@@ -190,6 +197,42 @@ fn a_frame_costs_one_allocation_a_payload_and_one_a_payload_and_viewer_and_no_ot
             assert!(with_others <= 6, "{with_others} of 90 frames left together with something else");
         }
         assert!((0..viewers).all(|v| world.numbers(v).len() > 90 * SIZES.len()), "and the pictures arrived");
+    }
+}
+
+/// The page of this build says hello.
+const HELLO: [u8; 10] = [1, 1, 0, 0, 0, 0, 0, 0, 0, 7];
+
+/// What a batch of stamps costs: the engine's SCTP and DTLS build the datagram in so many pieces. None is ours: records are
+/// kept in place, and the message is written into a buffer that stays.
+const A_BATCH: usize = 0;
+
+#[test]
+fn stamps_for_the_page_cost_nothing_but_the_engines_datagram_a_batch() {
+    for viewers in [1, 2, 5] {
+        let mut world = watched_by(viewers);
+        for viewer in 0..viewers {
+            world.say(viewer, true, &HELLO);
+        }
+        for _ in 0..90 {
+            frame(&mut world, SIZES[1]);
+        }
+        let (mut batches, mut without) = (0, 0);
+        for _ in 0..180 {
+            let Cost { payloads, rtp, messages, others, sizes } = frame(&mut world, SIZES[1]);
+            assert_eq!(rtp.len(), payloads.len() * viewers);
+            if others > 0 {
+                continue;
+            }
+            let frames = payloads.len() * (1 + viewers);
+            let what = format!("{viewers} viewers, {messages} batches with {frames} pieces, allocated {sizes:?}");
+            assert_eq!(sizes.len(), frames + messages * A_BATCH, "{what}");
+            batches += messages;
+            without += usize::from(messages == 0);
+        }
+        // Some five a second for each, and frames between.
+        assert!((20..=40).contains(&(batches / viewers)), "{batches} batches in 6 s for {viewers} viewers");
+        assert!(without > 120, "{without} of 180 frames went without a batch");
     }
 }
 
