@@ -30,6 +30,7 @@ export class Instrument {
   #counters = new Counters();
   #stalls = new StallMeter();
   #watching = false;
+  #visible = true;
   #kept = null;
   #joiner = new Joiner({ joined: (entry) => this.#joined(entry), settled: (entry) => this.#settled(entry) });
 
@@ -80,15 +81,18 @@ export class Instrument {
     this.#stalls.pause();
     const tick = () => {
       if (!this.#watching) return;
-      this.#stalls.alive(this.#world.now());
+      if (this.#visible) this.#stalls.alive(this.#world.now());
       this.#world.setTimeout(tick, TICK_MS);
     };
     tick();
   }
 
-  /** A hidden page is not told of pictures and its timers are slowed: that says nothing. */
-  hidden() {
+  /** A hidden page is shown nothing, and its timers are slowed: that says nothing of picture and page. */
+  setVisible(visible) {
+    this.#visible = visible;
     this.#stalls.pause();
+    if (visible) this.#joiner.reset();
+    else this.#age.hide(this.#world.now());
   }
 
   /** The age of the picture on the screen in ms, see age.js; null if unknown. */

@@ -49,6 +49,7 @@ export class Panel {
   toggle() {
     const open = this.#panel.hidden;
     this.#panel.hidden = !open;
+    this.#figure.hidden = false;
     this.#doc.documentElement.dataset.panel = open ? "open" : "closed";
     this.#figure.setAttribute("aria-expanded", String(open));
     this.#instrument.watch(open);
@@ -109,7 +110,8 @@ export class Panel {
   #draw() {
     if (this.#doc.hidden) return;
     const age = this.#instrument.figure();
-    write(this.#figure, "hidden", age === null && this.#panel.hidden);
+    // Nothing lies over the picture before there is something to tell.
+    if (age !== null) write(this.#figure, "hidden", false);
     write(this.#number, "textContent", age === null ? "– ms" : age < 10_000 ? `${Math.round(Math.max(0, age))} ms` : `${Math.round(age / 1000)} s`);
     write(this.#road, "textContent", age === null ? "" : `= ${road(age, this.#store.speed)} at ${this.#store.speed} km/h`);
     write(this.#figure.dataset, "tone", age === null ? "none" : tone(age));
