@@ -15,6 +15,8 @@ const TURN_MS = 1000;
 const TICKS_PER_MS = 90;
 /** A frame's place on the RTP clock is trusted only that near to one whose stamps are here. */
 const PIN_LASTS_MS = 5000;
+/** A frame that was received later than shown, or so much earlier, has its time from another clock than the page's. */
+const LONGEST_MS = 60_000;
 /** Figures are asked for by several; nothing changes faster. */
 const FRESH_MS = 200;
 
@@ -29,6 +31,7 @@ export class Instrument {
   #run = new Run();
   #counters = new Counters();
   #stalls = new StallMeter();
+  #blind = false;
   #watching = false;
   #visible = true;
   #kept = null;
@@ -54,10 +57,11 @@ export class Instrument {
     const { rtpTimestamp, receiveTime, processingDuration, presentationTime, presentedFrames } = metadata;
     if (this.#watching) this.#stalls.alive(seenMs);
     const number = this.#age.presented(presentationTime, this.#takenMs(rtpTimestamp));
-    if (rtpTimestamp === undefined) return;
+    this.#blind = rtpTimestamp === undefined;
+    if (this.#blind) return;
     const frame = {
       rtpTime: rtpTimestamp,
-      receivedMs: receiveTime ?? null,
+      receivedMs: presentationTime - receiveTime >= 0 && presentationTime - receiveTime < LONGEST_MS ? receiveTime : null,
       decodeMs: processingDuration === undefined ? null : processingDuration * 1000,
       presentedMs: presentationTime,
       seenMs,
@@ -107,7 +111,8 @@ export class Instrument {
 
   /**
    * All figures (ms where nothing else is said; null for what is not known): `age` and its percentiles are weighted by
-   * time, `frame` is the age of each frame when it was shown, `stages` are of the frames of the last 10 s.
+   * time, `frame` is the age of each frame when it was shown, `stages` are of the frames of the last 10 s. `blind`: this
+   * browser does not tell which frame it shows, so there is nothing to join.
    */
   figures() {
     const now = this.#world.now();
@@ -137,6 +142,7 @@ export class Instrument {
       freezes: this.#age.freezes,
       stalls: stalls.length === 0 ? null : { ...summary(stalls.map(({ lengthMs }) => lengthMs)), recent: stalls },
       counts: { ...this.#joiner.counts },
+      blind: this.#blind,
     };
     return this.#kept;
   }

@@ -145,8 +145,9 @@ export class Panel {
       const texts = mean ? [`⌀ ${short(one.mean, 0)}`, "", ""] : ["p50", "p95", "p99"].map((share) => short(one[share], key === "network" ? uncertaintyMs : 0));
       cells.forEach((cell, n) => write(cell, "textContent", texts[n]));
     }
+    const blind = "This browser does not tell which frame it shows, so its age is not known. Try Chrome or Edge.";
     const sure = uncertaintyMs === null ? "Waiting for the car's clock." : `± ${uncertaintyMs.toFixed(1)} ms: the two clocks.`;
-    write(this.#note, "textContent", `${sure} Up to the compositor; the screen itself adds to it.`);
+    write(this.#note, "textContent", figures.blind ? blind : `${sure} Up to the compositor; the screen itself adds to it.`);
     const { fps, bitrate, loss, lost, rttMs, freezes, counts } = figures;
     const told = {
       "frame rate": fps === null ? "–" : `${fps.toFixed(1)} /s`,
