@@ -6,7 +6,7 @@
 const KEPT = 7200;
 /** The figure is a mean over so long: short enough to be the present, long enough to be read. */
 const FIGURE_MS = 500;
-/** A picture that stands still for longer, and for twice its usual time, is frozen: its age is told as it is, not as a mean. */
+/** A picture that stands still for longer, and for twice its usual time, is frozen: its age is told as it is, no mean. */
 const FREEZE_MS = 200;
 const FREEZE_USUAL = 2;
 /** The usual time is a running mean over about so many pictures, in which no freeze counts for more than a second. */
@@ -81,7 +81,8 @@ export class PictureAge {
     });
     if (time === 0) return shares.map(() => null);
     return shares.map((share) => {
-      // While a picture stands its age takes every value from first to last: so time below x is a sum, found by halving.
+      // While a picture stands its age takes every value from first to last: the time below x is a sum, x is found by
+      // halving.
       let [low, high] = [Math.min(0, ...pieces.map(([first]) => first)), oldest];
       while (high - low > 0.05) {
         const middle = (low + high) / 2;

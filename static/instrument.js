@@ -59,9 +59,10 @@ export class Instrument {
     const number = this.#age.presented(presentationTime, this.#takenMs(rtpTimestamp));
     this.#blind = rtpTimestamp === undefined;
     if (this.#blind) return;
+    const waited = presentationTime - receiveTime;
     const frame = {
       rtpTime: rtpTimestamp,
-      receivedMs: presentationTime - receiveTime >= 0 && presentationTime - receiveTime < LONGEST_MS ? receiveTime : null,
+      receivedMs: waited >= 0 && waited < LONGEST_MS ? receiveTime : null,
       decodeMs: processingDuration === undefined ? null : processingDuration * 1000,
       presentedMs: presentationTime,
       seenMs,
@@ -180,7 +181,8 @@ export class Instrument {
     this.#age.know(frame.number, takenMs);
     this.#window.add(frame.presentedMs, stages);
     // A frame that comes late does not turn the clock back.
-    if (this.#pin === null || ((rtpTime - this.#pin.rtpTime) | 0) > 0) this.#pin = { rtpTime, capturedUs: record.capturedUs };
+    const newer = this.#pin === null || ((rtpTime - this.#pin.rtpTime) | 0) > 0;
+    if (newer) this.#pin = { rtpTime, capturedUs: record.capturedUs };
   }
 
   /**
