@@ -6,21 +6,46 @@
 const KEPT = 7200;
 /** The figure is a mean over so long: short enough to be the present, long enough to be read. */
 const FIGURE_MS = 500;
-/** A picture that stands still for longer is frozen: its age is told as it is, not as a mean. */
-export const FREEZE_MS = 200;
+/** A picture that stands still for longer, and for twice its usual time, is frozen: its age is told as it is, no mean. */
+const FREEZE_MS = 200;
+const FREEZE_USUAL = 2;
+/** The usual time is a running mean over about so many pictures, in which no freeze counts for more than a second. */
+const USUAL_OF = 8;
+const USUAL_MOST_MS = 1000;
 
 export class PictureAge {
   #shown = new Float64Array(KEPT);
   #taken = new Float64Array(KEPT);
   #count = 0;
+  #usualMs = 0;
+  #hidden = false;
 
-  /** Pictures that stood still for longer than FREEZE_MS, until the next one came. */
+  /** Pictures that were frozen until the next one came. */
   freezes = 0;
 
   /** A picture was shown; `takenMs` is NaN while it is not known. Gives its number, for `know`. */
   presented(shownMs, takenMs) {
-    const before = this.#count === 0 ? shownMs : this.#shown[(this.#count - 1) % KEPT];
-    if (shownMs - before > FREEZE_MS) this.freezes += 1;
+    if (this.#count > 0 && !this.#hidden) {
+      const stood = shownMs - this.#shown[(this.#count - 1) % KEPT];
+      if (stood > this.#freezeMs()) this.freezes += 1;
+      const usual = Math.min(stood, USUAL_MOST_MS);
+      this.#usualMs += this.#usualMs === 0 ? usual : (usual - this.#usualMs) / USUAL_OF;
+    }
+    this.#hidden = false;
+    return this.#put(shownMs, takenMs);
+  }
+
+  /** Nobody sees the page from now on: until the next picture there is no age. */
+  hide(now) {
+    if (this.#count > 0) this.#put(now, NaN);
+    this.#hidden = true;
+  }
+
+  #freezeMs() {
+    return Math.max(FREEZE_MS, FREEZE_USUAL * this.#usualMs);
+  }
+
+  #put(shownMs, takenMs) {
     this.#shown[this.#count % KEPT] = shownMs;
     this.#taken[this.#count % KEPT] = takenMs;
     this.#count += 1;
@@ -36,7 +61,7 @@ export class PictureAge {
   figure(now) {
     if (this.#count === 0) return null;
     const last = (this.#count - 1) % KEPT;
-    if (now - this.#shown[last] > FREEZE_MS) return known(now - this.#taken[last]);
+    if (now - this.#shown[last] > this.#freezeMs()) return known(now - this.#taken[last]);
     let [sum, time] = [0, 0];
     this.#each(now, FIGURE_MS, (from, to, taken) => {
       sum += ((from + to) / 2 - taken) * (to - from);
@@ -56,7 +81,8 @@ export class PictureAge {
     });
     if (time === 0) return shares.map(() => null);
     return shares.map((share) => {
-      // While a picture stands its age takes every value from first to last: so time below x is a sum, found by halving.
+      // While a picture stands its age takes every value from first to last: the time below x is a sum, x is found by
+      // halving.
       let [low, high] = [Math.min(0, ...pieces.map(([first]) => first)), oldest];
       while (high - low > 0.05) {
         const middle = (low + high) / 2;

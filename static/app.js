@@ -119,7 +119,7 @@ function pageBuild() {
 
 document.addEventListener("visibilitychange", () => {
   session.setVisible(!document.hidden);
-  if (document.hidden) instrument?.hidden();
+  instrument?.setVisible(!document.hidden);
   if (!document.hidden && video.paused && video.srcObject) picture.play();
 });
 addEventListener("online", () => session.networkChanged());

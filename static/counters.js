@@ -27,7 +27,7 @@ export class Counters {
   summary(now) {
     const last = this.#samples.at(-1);
     const first = this.#samples.find((one) => one.session === last.session && one.now > now - SPAN_MS - 1000);
-    if (last === undefined || first === undefined || first === last) return { bitrate: null, loss: null, lost: null, bufferMs: null };
+    if (first === undefined || first === last) return { bitrate: null, loss: null, lost: null, bufferMs: null };
     const grown = (name) => (last[name] === null || first[name] === null ? null : last[name] - first[name]);
     // A packet that came after all is taken off again.
     const lost = Math.max(0, grown("packetsLost"));

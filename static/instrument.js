@@ -15,6 +15,8 @@ const TURN_MS = 1000;
 const TICKS_PER_MS = 90;
 /** A frame's place on the RTP clock is trusted only that near to one whose stamps are here. */
 const PIN_LASTS_MS = 5000;
+/** A frame that was received later than shown, or so much earlier, has its time from another clock than the page's. */
+const LONGEST_MS = 60_000;
 /** Figures are asked for by several; nothing changes faster. */
 const FRESH_MS = 200;
 
@@ -29,7 +31,9 @@ export class Instrument {
   #run = new Run();
   #counters = new Counters();
   #stalls = new StallMeter();
+  #blind = false;
   #watching = false;
+  #visible = true;
   #kept = null;
   #joiner = new Joiner({ joined: (entry) => this.#joined(entry), settled: (entry) => this.#settled(entry) });
 
@@ -53,10 +57,12 @@ export class Instrument {
     const { rtpTimestamp, receiveTime, processingDuration, presentationTime, presentedFrames } = metadata;
     if (this.#watching) this.#stalls.alive(seenMs);
     const number = this.#age.presented(presentationTime, this.#takenMs(rtpTimestamp));
-    if (rtpTimestamp === undefined) return;
+    this.#blind = rtpTimestamp === undefined;
+    if (this.#blind) return;
+    const waited = presentationTime - receiveTime;
     const frame = {
       rtpTime: rtpTimestamp,
-      receivedMs: receiveTime ?? null,
+      receivedMs: waited >= 0 && waited < LONGEST_MS ? receiveTime : null,
       decodeMs: processingDuration === undefined ? null : processingDuration * 1000,
       presentedMs: presentationTime,
       seenMs,
@@ -80,15 +86,18 @@ export class Instrument {
     this.#stalls.pause();
     const tick = () => {
       if (!this.#watching) return;
-      this.#stalls.alive(this.#world.now());
+      if (this.#visible) this.#stalls.alive(this.#world.now());
       this.#world.setTimeout(tick, TICK_MS);
     };
     tick();
   }
 
-  /** A hidden page is not told of pictures and its timers are slowed: that says nothing. */
-  hidden() {
+  /** A hidden page is shown nothing, and its timers are slowed: that says nothing of picture and page. */
+  setVisible(visible) {
+    this.#visible = visible;
     this.#stalls.pause();
+    if (visible) this.#joiner.reset();
+    else this.#age.hide(this.#world.now());
   }
 
   /** The age of the picture on the screen in ms, see age.js; null if unknown. */
@@ -103,7 +112,8 @@ export class Instrument {
 
   /**
    * All figures (ms where nothing else is said; null for what is not known): `age` and its percentiles are weighted by
-   * time, `frame` is the age of each frame when it was shown, `stages` are of the frames of the last 10 s.
+   * time, `frame` is the age of each frame when it was shown, `stages` are of the frames of the last 10 s. `blind`: this
+   * browser does not tell which frame it shows, so there is nothing to join.
    */
   figures() {
     const now = this.#world.now();
@@ -133,6 +143,7 @@ export class Instrument {
       freezes: this.#age.freezes,
       stalls: stalls.length === 0 ? null : { ...summary(stalls.map(({ lengthMs }) => lengthMs)), recent: stalls },
       counts: { ...this.#joiner.counts },
+      blind: this.#blind,
     };
     return this.#kept;
   }
@@ -170,7 +181,8 @@ export class Instrument {
     this.#age.know(frame.number, takenMs);
     this.#window.add(frame.presentedMs, stages);
     // A frame that comes late does not turn the clock back.
-    if (this.#pin === null || ((rtpTime - this.#pin.rtpTime) | 0) > 0) this.#pin = { rtpTime, capturedUs: record.capturedUs };
+    const newer = this.#pin === null || ((rtpTime - this.#pin.rtpTime) | 0) > 0;
+    if (newer) this.#pin = { rtpTime, capturedUs: record.capturedUs };
   }
 
   /**

@@ -2,7 +2,7 @@
 // requestVideoFrameCallback). Only equal RTP timestamps belong together: nothing is matched "to the nearest frame".
 // Stage lengths are milliseconds; null is what nobody measured. Pure; `instrument.js` feeds it.
 
-/** A frame and its stamps may be so far apart: batches come every 0.2 s, repaired packets within one or two round trips. */
+/** A frame and its stamps may be so far apart: batches come each 0.2 s, repaired packets within a round trip or two. */
 const SETTLE_MS = 2000;
 /** More than ever wait, at 120 frames a second; a page that slept for a while forgets the rest. */
 const WAITING_MOST = 512;
@@ -139,8 +139,8 @@ export class Joiner {
 
 /**
  * The lengths of a frame's stages. What the browser does not tell apart stays together: without the time of the last
- * packet (`receivedMs`) all from sending to showing is `way`. With it, `waiting` is jitter buffer and compositor in one:
- * Chromium tells how long decoding took, not when it began. `total` is the picture's age when it was shown; `page`
+ * packet (`receivedMs`) all from sending to showing is `way`. With it, `waiting` is jitter buffer and compositor in
+ * one: Chromium tells how long decoding took, not when it began. `total` is the picture's age when it was shown; `page`
  * comes after that, and is how long the page was not told.
  */
 export function stages({ capturedUs, encodingUs, dequeuedUs, packetizedUs, protectedUs, sentUs }, frame, offsetUs) {

@@ -1,6 +1,6 @@
-// The instrument on the screen: one small figure over the picture, and on the key L or a tap the waterfall, the strip of
-// the last minute, counters, and the buttons that save the run. Writes only what has changed, a few times a second, and
-// into boxes of fixed size, so that the picture underneath is never laid out anew. Called by app.js.
+// The instrument on the screen: one small figure over the picture, and on the key L or a tap the waterfall, the strip
+// of the last minute, counters, and the buttons that save the run. Writes only what has changed, a few times a second,
+// and into boxes of fixed size, so that the picture underneath is never laid out anew. Called by app.js.
 
 import { STAGES, SUMMANDS } from "./stages.js";
 
@@ -14,6 +14,7 @@ const BAD_MS = 100;
 const STRIP_COLUMNS = 300;
 /** The strip's height is so many milliseconds at least. */
 const STRIP_MS = 150;
+const SHARES = ["p50", "p95", "p99"];
 const COLOURS = { good: "#63d68b", fair: "#ffc24b", bad: "#ff7a6b" };
 
 export class Panel {
@@ -49,6 +50,7 @@ export class Panel {
   toggle() {
     const open = this.#panel.hidden;
     this.#panel.hidden = !open;
+    this.#figure.hidden = false;
     this.#doc.documentElement.dataset.panel = open ? "open" : "closed";
     this.#figure.setAttribute("aria-expanded", String(open));
     this.#instrument.watch(open);
@@ -62,7 +64,7 @@ export class Panel {
     this.#button(head, "×", () => this.toggle()).setAttribute("aria-label", "Close");
     const table = this.#make("table", "", this.#panel);
     const titles = this.#make("tr", "", this.#make("thead", "", table));
-    for (const title of ["ms, last 10 s", "", "p50", "p95", "p99"]) this.#make("th", title, titles).scope = "col";
+    for (const title of ["ms, last 10 s", "", ...SHARES]) this.#make("th", title, titles).scope = "col";
     const body = this.#make("tbody", "", table);
     this.#row(body, { key: "age", name: "age on screen" });
     for (const stage of STAGES.filter(({ after }) => !after)) this.#row(body, stage);
@@ -102,16 +104,18 @@ export class Panel {
     else if (after) row.className = "after";
     this.#make("th", name, row).scope = "row";
     const bar = this.#make("i", "", this.#make("td", "", row));
-    const cells = ["p50", "p95", "p99"].map(() => this.#make("td", "", row));
+    const cells = SHARES.map(() => this.#make("td", "", row));
     this.#rows.set(key, { row, bar, cells, mean });
   }
 
   #draw() {
     if (this.#doc.hidden) return;
     const age = this.#instrument.figure();
-    write(this.#figure, "hidden", age === null && this.#panel.hidden);
-    write(this.#number, "textContent", age === null ? "– ms" : age < 10_000 ? `${Math.round(Math.max(0, age))} ms` : `${Math.round(age / 1000)} s`);
-    write(this.#road, "textContent", age === null ? "" : `= ${road(age, this.#store.speed)} at ${this.#store.speed} km/h`);
+    // Nothing lies over the picture before there is something to tell.
+    if (age !== null) write(this.#figure, "hidden", false);
+    const { speed } = this.#store;
+    write(this.#number, "textContent", age === null ? "– ms" : whole(age));
+    write(this.#road, "textContent", age === null ? "" : `= ${road(age, speed)} at ${speed} km/h`);
     write(this.#figure.dataset, "tone", age === null ? "none" : tone(age));
     if (!this.#panel.hidden && this.#turns-- <= 0) {
       this.#turns = TABLE_TURNS - 1;
@@ -122,10 +126,11 @@ export class Panel {
 
   #table() {
     const figures = this.#instrument.figures();
-    const { stages, uncertaintyMs } = figures;
-    const found = { ...stages, age: figures.age.p50 === null ? null : figures.age, frame: figures.frame, stalls: figures.stalls };
-    // What the longest bar may be: the sum of the medians, or what was measured as a whole.
-    const whole = Math.max(SUMMANDS.reduce((sum, key) => sum + Math.max(0, stages[key]?.p50 ?? 0), 0), figures.frame?.p50 ?? 0, 1);
+    const { stages, uncertaintyMs, age, frame, stalls } = figures;
+    const found = { ...stages, age: age.p50 === null ? null : age, frame, stalls };
+    // The table's width: the sum of the medians, or the median of the whole, which is another thing.
+    const sum = SUMMANDS.reduce((ms, key) => ms + Math.max(0, stages[key]?.p50 ?? 0), 0);
+    const percent = (ms) => (100 * ms) / Math.max(sum, frame?.p50 ?? 0, 1);
     let [at, inside] = [0, 0];
     for (const [key, { row, bar, cells, mean }] of this.#rows) {
       const one = found[key];
@@ -138,13 +143,18 @@ export class Panel {
       if (summand) [inside, at] = [at, at + length];
       if (part) inside += length;
       write(bar, "hidden", row.className === "after");
-      write(bar.style, "marginInlineStart", `${Math.min(99, (100 * from) / whole).toFixed(1)}%`);
-      write(bar.style, "width", `${Math.max(1, Math.min(100 - (100 * from) / whole, (100 * length) / whole)).toFixed(1)}%`);
-      const texts = mean ? [`⌀ ${short(one.mean, 0)}`, "", ""] : ["p50", "p95", "p99"].map((share) => short(one[share], key === "network" ? uncertaintyMs : 0));
+      const start = Math.min(99, percent(from));
+      write(bar.style, "marginInlineStart", `${start.toFixed(1)}%`);
+      write(bar.style, "width", `${Math.max(1, Math.min(100 - start, percent(length))).toFixed(1)}%`);
+      const doubt = key === "network" ? uncertaintyMs : 0;
+      const texts = mean ? [`⌀ ${short(one.mean, 0)}`, "", ""] : SHARES.map((share) => short(one[share], doubt));
       cells.forEach((cell, n) => write(cell, "textContent", texts[n]));
     }
-    const sure = uncertaintyMs === null ? "Waiting for the car's clock." : `± ${uncertaintyMs.toFixed(1)} ms: the two clocks.`;
-    write(this.#note, "textContent", `${sure} Up to the compositor; the screen itself adds to it.`);
+    const blind = "This browser does not tell which frame it shows, so its age is not known. Try Chrome or Edge.";
+    const waiting = "Waiting for the car's clock.";
+    const sure = uncertaintyMs === null ? waiting : `± ${short(uncertaintyMs, 0)} ms: the two clocks.`;
+    const clocks = `${sure} Up to the compositor; the screen itself adds to it.`;
+    write(this.#note, "textContent", figures.blind ? blind : clocks);
     const { fps, bitrate, loss, lost, rttMs, freezes, counts } = figures;
     const told = {
       "frame rate": fps === null ? "–" : `${fps.toFixed(1)} /s`,
@@ -206,6 +216,10 @@ export class Panel {
 
 function tone(age) {
   return age <= GOOD_MS ? "good" : age <= BAD_MS ? "fair" : "bad";
+}
+
+function whole(age) {
+  return age < 10_000 ? `${Math.round(Math.max(0, age))} ms` : `${Math.round(age / 1000)} s`;
 }
 
 /** How far a car of that speed gets in that time. */

@@ -59,7 +59,8 @@ export class Picture {
   async #readDecoder(receiver) {
     const report = await receiver.getStats().catch(() => []);
     for (const [, stats] of report) {
-      if (stats.type === "inbound-rtp" && stats.framesDecoded > this.#counter) this.#count(stats.framesDecoded, null, null);
+      if (stats.type !== "inbound-rtp" || stats.framesDecoded <= this.#counter) continue;
+      this.#count(stats.framesDecoded, null, null);
     }
   }
 

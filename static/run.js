@@ -52,7 +52,8 @@ export class Run {
 
   /** Comma-separated, a line a frame; what is not known is empty. */
   csv() {
-    return [FIELDS.join(","), ...this.rows().map((row) => row.map((value) => value ?? "").join(","))].join("\r\n") + "\r\n";
+    const lines = this.rows().map((row) => row.map((value) => value ?? "").join(","));
+    return [FIELDS.join(","), ...lines, ""].join("\r\n");
   }
 }
 

@@ -62,7 +62,8 @@ export class Session {
 
   /**
    * `heard(type, detail)`: "change" (the state may read differently now), "track" ({receiver, track, stream}),
-   * "stamps" (the car's records of frames, see message.js), "build" (the car carries another build of the page: BigInt).
+   * "stamps" (the car's records of frames, see message.js), "build" (the car carries another build of the page:
+   * BigInt).
    */
   constructor({ endpoint, build, token, world, heard }) {
     this.#endpoint = endpoint;

@@ -1,6 +1,6 @@
-// Finds out when the page itself stood still. A video goes on over a busy page, its clicks and keys do not, and the page
-// is told of its pictures late. Signs of life should come every few milliseconds; a longer gap is a stall, which began at
-// any time within the first of these: half of that is taken off. Pure; fed by instrument.js.
+// Finds out when the page itself stood still. A video goes on over a busy page, its clicks and keys do not, and the
+// page is told of its pictures late. Signs of life should come every few milliseconds; a longer gap is a stall, which
+// began at any time within the first of these: half of that is taken off. Pure; fed by instrument.js.
 
 /** The shortest that browsers allow; a stall is known to half of it. */
 export const TICK_MS = 4;

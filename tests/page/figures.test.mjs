@@ -36,6 +36,27 @@ test("a frozen picture grows older with the clock, and the next one ends that", 
   near(age.figure(5140), 50, 0.5);
 });
 
+test("a slow stream is not frozen between its pictures", () => {
+  const age = new PictureAge();
+  play(age, 0, 10_000, 250, 30);
+  const early = age.freezes;
+  play(age, 10_250, 20_000, 250, 30);
+  assert.ok(early <= 1, "the first interval is not known to be usual");
+  assert.equal(age.freezes, early);
+  near(age.figure(20_240), 155, 10);
+});
+
+test("a hidden page is shown nothing, and no age is made of that", () => {
+  const age = new PictureAge();
+  play(age, 0, 1000, 40, 30);
+  age.hide(1040);
+  assert.equal(age.figure(9000), null);
+  play(age, 9000, 10_000, 40, 30);
+  near(age.figure(10_040), 50, 0.5);
+  assert.equal(age.freezes, 0);
+  near(age.percentiles(10_040, 10_040, [0.99])[0], 70, 1);
+});
+
 test("percentiles count how long a picture was that old, not how many there were", () => {
   const age = new PictureAge();
   // 9 s of 30 + 0..40 ms, then one picture that stands for a second.
