@@ -68,7 +68,7 @@ fn a_full_socket_stops_the_batch_and_says_how_far_it_came() {
     });
 }
 
-/// What waits in the socket is old when it leaves. The kernel's own size held 24 such frames: 0.8 s at 30 fps.
+/// What waits in the socket is old when it leaves. The kernel's own size holds two dozen: 0.8 s at 30 fps.
 #[test]
 fn where_nothing_leaves_three_frames_wait_and_no_more() {
     within(NOBODY_ANSWERS, "where_nothing_leaves_three_frames_wait_and_no_more", || {
