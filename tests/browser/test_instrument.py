@@ -302,7 +302,8 @@ def test_what_the_instrument_costs(road, look):
             "receive to present p50": round(waits[len(waits) // 2], 2),
             "p95": round(waits[int(len(waits) * 0.95)], 2),
             **{f"{key} ms/s": round(1000 * (last[key] - first[key]) / span, 2)
-               for key in ("TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration")},
+               for key in ("ThreadTime", "ProcessTime", "TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration")
+               if key in last},
             "layouts/s": round((last["LayoutCount"] - first["LayoutCount"]) / span, 1),
             "heap MB": round(last["JSHeapUsedSize"] / 1e6, 1),
         }

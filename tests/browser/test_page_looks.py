@@ -24,7 +24,7 @@ def test_the_picture_fills_the_screen(car, watch, screenshots, name):
     figure = page.page.locator("#age")
     figure.wait_for(state="visible")
     over = figure.bounding_box()
-    assert over["width"] <= 260 and over["height"] <= 44 and over["y"] < height / 4, over
+    assert over["width"] <= 270 and over["height"] <= 44 and over["y"] < height / 4, over
     assert not page.page.locator("#panel").is_visible()
     muted = page.page.evaluate("(() => { const v = document.querySelector('video'); return [v.muted, v.playsInline, v.autoplay]; })()")
     assert muted == [True, True, True]

@@ -155,4 +155,7 @@ test("the run is well-formed CSV, one line a frame, and holds ten minutes", () =
   assert.ok(lines.every((line) => line.split(",").length === FIELDS.length));
   assert.match(lines[1], /^1,(shown|unseen|never shown|cut|unclear),4294967295,/);
   assert.ok(JSON.parse(JSON.stringify(rows)).length === rows.length);
+  const fast = new Run();
+  for (let n = 0; n < 100_000; n += 1) fast.add(n, { fate: 0 });
+  assert.ok(fast.rows().length <= 71 * 1024, "however many frames there are");
 });

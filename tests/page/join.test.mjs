@@ -100,6 +100,17 @@ test("the RTP clock may wrap in mid-stream", () => {
   assert.deepEqual(settled.map(({ frame }) => frame.counter), [1, 2, 3, 4, 5, 6, 7, 8], "in the order they were taken");
 });
 
+test("what is missing on either side of the wrap is judged as anywhere else", () => {
+  const { one, fates } = joiner();
+  const first = 2 ** 32 - 2 * STEP;
+  for (const [n, counter] of [[0, 1], [3, 2], [4, 3], [6, 5]]) {
+    one.presented(shown(n, counter, first), OFFSET, n * 3000);
+    one.stamps([record(n, first), record(n + 1, first)], OFFSET, n * 3000);
+  }
+  one.settle(99_000);
+  assert.deepEqual(fates(), ["shown", "never shown", "shown", "shown", "unseen", "shown"]);
+});
+
 test("a frame that never came is told from one that came while the page was busy", () => {
   const { one, fates } = joiner();
   one.stamps([0, 1, 2, 3, 4, 5].map((n) => record(n)), OFFSET, 0);
