@@ -19,7 +19,7 @@
 //!   -> Packetizer: Arc<[u8]> per RTP payload: THE ONE COPY OF OURS, shared by all viewers
 //!   -> each Viewer: write_rtp for each payload, time moves, drain: RTP header, SRTP    (the engine's two copies)
 //!   -> Outbox: one sendmmsg a viewer; runs of equal datagrams are one UDP_SEGMENT message, an iovec each
-//! buffer back to the source
+//! buffer back to the source; stamps of each viewer (packetized, protected, sent) -> trace, and in batches to its page
 //! ```
 //!
 //! A frame of n payloads for N viewers costs n * (1 + N) allocations (an `Arc` a payload; the engine's output for each
