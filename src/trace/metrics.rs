@@ -2,6 +2,7 @@
 //! with it. The format is a few lines; the crates for it keep registries of atomics of their own beside our counters.
 //! Base units (seconds, bytes), few labels, no series that a viewer's name would multiply.
 
+use std::borrow::Cow;
 use std::fmt::{Display, Write};
 
 use super::{Durations, Stage, Stages, Stats, ViewerStats};
@@ -142,8 +143,11 @@ fn seconds(us: u64) -> f64 {
 }
 
 /// A label's value: backslash, quote and line end are written as two characters.
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\\', '"', '\n']) {
+        return text.into();
+    }
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").into()
 }
 
 #[cfg(test)]
