@@ -127,6 +127,23 @@ def test_shown_frames_are_joined_and_their_stages_add_up_to_their_age(road, look
     assert latency["uncertaintyMs"] > 0
 
 
+def test_each_frame_is_joined_with_its_own_stamps(car, watch):
+    """The demo writes the time of capture into the pixels: read there, it is what the stamps of the same frame say."""
+    one = car("--source", "demo", "--size", "320x240")
+    page = watch(one.url)
+    measured(page, 60)
+    shown = {frame["rtpTimestamp"]: frame["capturedMicros"] for frame in page.frames("shown") if frame["capturedMicros"]}
+    offset = page.stats()["clock"]["offsetUs"]
+    stated = page.stats()["latency"]["uncertaintyMs"]
+    compared = 0
+    for frame in rows(page):
+        if frame["total"] is not None and frame["rtp_time"] in shown:
+            compared += 1
+            # The offset may have moved a little since.
+            assert abs((shown[frame["rtp_time"]] - offset) / 1000 - frame["captured"]) < 2 * stated + 1, frame
+    assert compared >= 30
+
+
 def test_the_clock_is_as_sure_as_it_says(road, look):
     """Page and car are on one machine here, and both read CLOCK_MONOTONIC: so the true offset is known."""
     page = look(road.url)
