@@ -31,7 +31,7 @@ export class Instrument {
   #run = new Run();
   #counters = new Counters();
   #stalls = new StallMeter();
-  #blind = false;
+  #blind = null;
   #watching = false;
   #visible = true;
   #kept = null;
@@ -56,9 +56,13 @@ export class Instrument {
   presented(metadata, seenMs) {
     const { rtpTimestamp, receiveTime, processingDuration, presentationTime, presentedFrames } = metadata;
     if (this.#watching) this.#stalls.alive(seenMs);
+    if (rtpTimestamp === undefined) {
+      // When a track ends, Chromium shows a copy of its last picture, without its name: that is no new one.
+      this.#blind ??= true;
+      return;
+    }
+    this.#blind = false;
     const number = this.#age.presented(presentationTime, this.#takenMs(rtpTimestamp));
-    this.#blind = rtpTimestamp === undefined;
-    if (this.#blind) return;
     const waited = presentationTime - receiveTime;
     const frame = {
       rtpTime: rtpTimestamp,
@@ -143,7 +147,7 @@ export class Instrument {
       freezes: this.#age.freezes,
       stalls: stalls.length === 0 ? null : { ...summary(stalls.map(({ lengthMs }) => lengthMs)), recent: stalls },
       counts: { ...this.#joiner.counts },
-      blind: this.#blind,
+      blind: this.#blind === true,
     };
     return this.#kept;
   }
@@ -191,7 +195,7 @@ export class Instrument {
    * Only for the age of the picture now; replaced by the stamps themselves when they come.
    */
   #takenMs(rtpTime) {
-    if (this.#pin === null || rtpTime === undefined) return NaN;
+    if (this.#pin === null) return NaN;
     const aheadMs = ((rtpTime - this.#pin.rtpTime) | 0) / TICKS_PER_MS;
     const offsetUs = this.#clock.at(this.#world.now() * 1000);
     if (offsetUs === null || Math.abs(aheadMs) > PIN_LASTS_MS) return NaN;
