@@ -60,7 +60,7 @@
 //! | [`link`] | packets out and in: `packetize`, `viewer`, `viewers`, `udp` | sees a device |
 //! | [`signal`] | how viewer and car find each other: `gate` before `http`; `whep`, `camera`, `origin`, `page` | sees a frame |
 //! | [`frame`], [`message`], [`h264`] | the words that slices share | do I/O |
-//! | [`clock`], [`random`] | EDGE leaves: CLOCK_MONOTONIC as a number, names nobody can guess | are read by logic |
+//! | [`clock`], [`random`], [`priority`] | EDGE leaves: CLOCK_MONOTONIC as a number, names nobody can guess, threads behind the loop | are read by logic |
 //! | [`trace`] | what it cost: counters, time in each stage, `/stats`, `/metrics`, a line in the log | allocates on the frame path |
 //! | `static/` | the page: plain ES modules, the session knows no DOM | needs a build step |
 //!
@@ -70,7 +70,7 @@
 //!
 //! # What stays true
 //!
-//! - Imports point one way: `main -> run -> {video, link, signal} -> {frame, message, h264, trace, clock, random}`. No slice
+//! - Imports point one way: `main -> run -> {video, link, signal} -> {frame, message, h264, trace, clock, random, priority}`. No slice
 //!   imports another; `tests/house.rs` holds it.
 //! - Only files that begin with `//! EDGE` touch sockets, files, threads, the clock or randomness. Everything else takes `now`
 //!   as an argument, so whole days pass in a test in a moment, the same way each time.
@@ -92,6 +92,7 @@ pub mod host;
 pub mod link;
 pub mod message;
 pub mod notify;
+pub mod priority;
 pub mod random;
 pub mod run;
 pub mod signal;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Words that slices share.
-const LEAVES: &[&str] = &["clock", "frame", "h264", "message", "random", "trace"];
+const LEAVES: &[&str] = &["clock", "frame", "h264", "message", "priority", "random", "trace"];
 
 /// Rooms that do not know each other.
 const SLICES: &[&str] = &["link", "signal", "video"];

@@ -9,7 +9,6 @@ mod gate;
 mod http;
 mod origin;
 mod page;
-mod priority;
 mod secret;
 mod whep;
 

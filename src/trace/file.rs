@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use super::events;
 use super::ring::Record;
+use crate::priority;
 
 /// Where traces go.
 #[derive(Debug)]
@@ -38,7 +39,10 @@ impl TraceFile {
             return;
         }
         let path = self.path.clone();
-        let started = thread::Builder::new().name("trace".to_owned()).spawn(move || save(&path, &records));
+        let started = thread::Builder::new().name("trace".to_owned()).spawn(move || {
+            priority::stand_back();
+            save(&path, &records);
+        });
         self.writing = started.map_err(|error| log::warn!("--trace: no thread to write it: {error}")).ok();
     }
 

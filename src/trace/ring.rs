@@ -3,7 +3,7 @@
 
 use crate::frame::Stamps;
 
-/// Records kept, one for each frame and viewer: 136 s at 30 frames a second to one viewer, 17 s to eight. 350 kB.
+/// Records kept, one for each frame and viewer: 136 s at 30 frames a second to one viewer, 17 s to eight. 330 kB.
 const ROOM: usize = 4_096;
 
 /// A frame on its way to a viewer.

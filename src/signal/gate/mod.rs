@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use mio::net::UnixStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::priority;
+use crate::priority;
 use crate::random;
 use connection::{Claim, Connection, Lane, Next};
 pub(super) use framing::{BODY_MAX, ENTRANCE_FIELD, PEER_FIELD};

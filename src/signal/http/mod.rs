@@ -18,7 +18,8 @@ use super::answer::Answer;
 use super::gate::{BODY_MAX, ENTRANCE_FIELD, Entrance, PEER_FIELD};
 use super::origin::Origins;
 use super::whep::{self, Asked, Outcome};
-use super::{Options, Reply, Request, Ticket, camera, page, priority, secret};
+use super::{Options, Reply, Request, Ticket, camera, page, secret};
+use crate::priority;
 use desk::{Desk, lock, respond};
 
 /// Pause before another try when the server behind the gate cannot be started again.

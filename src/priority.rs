@@ -1,16 +1,16 @@
-//! EDGE: thread priority. Signaling runs beside the loop that moves the picture, on one core of a small board: where
-//! both want the core, the picture goes first. Called at the start of each thread of signaling.
+//! EDGE: thread priority. Signaling, and what writes traces, run beside the loop that moves the picture, on one core of a
+//! small board: where both want the core, the picture goes first. Called at the start of each such thread.
 
-/// Lower than normal by this much: about a third of the share of a normal thread (sched(7)), so that signaling gets
+/// Lower than normal by this much: about a third of the share of a normal thread (sched(7)), so that it gets
 /// on even where something else keeps the core busy.
 const NICE: libc::c_int = 5;
 
 /// Puts the calling thread, and those it starts, behind the loop.
-pub(super) fn stand_back() {
+pub fn stand_back() {
     // The kernel takes what is above 19 as 19; going back asks for no rights.
     // SAFETY: takes no pointers.
     if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, present() + NICE) } != 0 {
-        log::debug!("the priority of a signaling thread stays as it is: {}", std::io::Error::last_os_error());
+        log::debug!("the priority of a thread stays as it is: {}", std::io::Error::last_os_error());
     }
 }
 
