@@ -67,6 +67,9 @@ fn measure(knobs: &Knobs) -> Result<Done, String> {
         None => (text, String::new()),
     };
     let verdicts = verdicts.unwrap_or_default();
+    if !verdicts.is_empty() && knobs.json.as_deref() != Some("-") {
+        out += "\n";
+    }
     for verdict in &verdicts {
         let to = if verdict.held() { &mut out } else { &mut err };
         // Standard output is the document's when it is asked for there.
