@@ -43,7 +43,7 @@ def measure(bench, viewers):
     )
     lines = []
     if "total" in stages:
-        floors = {"bare sendto": stages["floor"]["p50"]} if stages.get("floor", {}).get("count") else {}
+        floors = {"bare": stages["floor"]["p50"]} if stages.get("floor", {}).get("count") else {}
         lines = [figure(f"loopback_{viewers}_{p}", f"due to received, {who}, {p}", stages["total"].get(p), "us", floors if p == "p50" else {})
                  for p in ("p50", "p99")]
     more = {name: told[name] for name in ("frames",) if name in told}
