@@ -206,7 +206,7 @@ const HELLO: [u8; 10] = [1, 1, 0, 0, 0, 0, 0, 0, 0, 7];
 
 /// Allocations of a batch of stamps: the engine's SCTP and DTLS build the datagram in so many pieces. None is ours: records
 /// are kept in place, and the message is written into a buffer that stays.
-const A_BATCH: usize = 0;
+const A_BATCH: usize = 19;
 
 /// Lets time pass until the next frame. Of each turn in which the car told somebody stamps, and did nothing else: how many
 /// it told, and the sizes of the allocations.
