@@ -179,14 +179,14 @@ export class Instrument {
     if (report && session === this.#session) this.#counters.add(this.#world.now(), session, report);
   }
 
-  #joined({ rtpTime, record, frame, stages }) {
+  #joined({ rtpTime, frame, stages }) {
     if (stages.total === null) return;
     const takenMs = frame.presentedMs - stages.total;
     this.#age.know(frame.number, takenMs);
     this.#window.add(frame.presentedMs, stages);
     // A frame that comes late does not turn the clock back.
     const newer = this.#pin === null || ((rtpTime - this.#pin.rtpTime) | 0) > 0;
-    if (newer) this.#pin = { rtpTime, capturedUs: record.capturedUs };
+    if (newer) this.#pin = { rtpTime, takenMs };
   }
 
   /**
@@ -197,9 +197,7 @@ export class Instrument {
   #takenMs(rtpTime) {
     if (this.#pin === null) return NaN;
     const aheadMs = ((rtpTime - this.#pin.rtpTime) | 0) / TICKS_PER_MS;
-    const offsetUs = this.#clock.at(this.#world.now() * 1000);
-    if (offsetUs === null || Math.abs(aheadMs) > PIN_LASTS_MS) return NaN;
-    return (this.#pin.capturedUs - offsetUs) / 1000 + aheadMs;
+    return Math.abs(aheadMs) > PIN_LASTS_MS ? NaN : this.#pin.takenMs + aheadMs;
   }
 
   #settled({ rtpTime, record, frame, stages, fate }) {
