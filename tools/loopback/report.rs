@@ -40,6 +40,7 @@ pub fn json(knobs: &Knobs, measured: &Measured, verdicts: Option<&[Verdict]>) ->
         "load": load,
         "processors": processors,
         "source": source,
+        "carried": carried(knobs),
         "knobs": {
             "viewers": knobs.viewers,
             "fps": knobs.fps,

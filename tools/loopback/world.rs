@@ -256,7 +256,7 @@ impl World {
             if let Some(floor) = floor.as_mut().filter(|_| ledger.is_measured(frame.captured)) {
                 floor.set(frame.bytes);
                 // In the middle of the pause.
-                *floor_due = Some(clock.now() + knobs.period() / 2);
+                floor_due.get_or_insert(clock.now() + knobs.period() / 2);
             }
         })
     }
