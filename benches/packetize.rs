@@ -6,14 +6,14 @@ mod common;
 
 use std::hint::black_box;
 
-use common::{KEYFRAME, P_FRAME, access_unit};
+use common::pictures;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use str0m::unversioned::{H264Packetizer, Packetizer as _};
 use windshield::link::packetize::{MAX_PAYLOAD, Packetizer};
 
 fn packetize(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("packetize");
-    for (name, unit) in [("P frame", access_unit(false, P_FRAME)), ("keyframe", access_unit(true, KEYFRAME))] {
+    for (name, unit) in pictures() {
         group.throughput(Throughput::Bytes(unit.len() as u64));
         group.bench_with_input(BenchmarkId::new("windshield", name), &unit, |bencher, unit| {
             let mut packetizer = Packetizer::default();
@@ -28,5 +28,5 @@ fn packetize(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, packetize);
+criterion_group! { name = benches; config = common::short(); targets = packetize }
 criterion_main!(benches);

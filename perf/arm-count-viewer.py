@@ -66,7 +66,7 @@ PAGE = """async ([url, count]) => {
     await peer.setRemoteDescription({ type: 'answer', sdp: await reply.text() })
     for (;;) {
       const stats = [...(await peer.getStats()).values()]
-      const video = stats.find(s => s.type === 'inbound-rtp' && s.framesDecoded > 5)
+      const video = stats.find(s => s.type === 'inbound-rtp' && s.framesDecoded > 0)
       const transport = stats.find(s => s.type === 'transport')
       if (video) { seen.push(`${transport.srtpCipher} by ${transport.tlsVersion}`); break }
       await new Promise(resolve => setTimeout(resolve, 100))

@@ -16,15 +16,25 @@
 //!
 //! ```text
 //! source readable (epoll) -> Source lends Frame {bytes in the source's buffer}        stamps: captured, dequeued
-//!   -> Packetizer: Arc<[u8]> per RTP payload: THE ONE COPY OF OURS, shared by all viewers
-//!   -> each Viewer: write_rtp for each payload, time moves, drain: RTP header, SRTP    (the engine's two copies)
-//!   -> Outbox: one sendmmsg a viewer; runs of equal datagrams are one UDP_SEGMENT message, an iovec each
-//! buffer back to the source
+//!   -> Packetizer: Arc<[u8]> per RTP payload: THE ONE COPY OF OURS, shared by all viewers          packetized
+//!   -> each Viewer: write_rtp for each payload, time moves, drain: RTP header, SRTP             protected
+//!      (the engine's two copies)
+//!   -> Outbox: one sendmmsg a viewer; runs of equal datagrams are one UDP_SEGMENT message, an iovec each      sent
+//! buffer back to the source; stamps to the histograms, and in batches to the page
 //! ```
 //!
 //! A frame of n payloads for N viewers costs n * (1 + N) allocations (an `Arc` a payload; the engine's output for each
 //! viewer) and N system calls. If the socket would block in mid-frame, the rest of that frame is dropped, a keyframe is
 //! ordered, and that viewer is sent nothing until it comes: half a picture is never shown, an old one never queued.
+//!
+//! # What it cost
+//!
+//! Each frame carries [`frame::Stamps`], integers on `CLOCK_MONOTONIC`, for each viewer: captured (the driver's stamp, as
+//! true as it can be made), encoding, dequeued, packetized, protected, sent. They fill [`trace::Stages`] and go to the
+//! page five times a second over the channel that repeats nothing. The page joins them with what the browser tells of each
+//! shown frame by RTP timestamp, which is the capture time in 90 kHz, and with its own clock by the shortest round trip of
+//! its heartbeats. `now` stands still within a turn, so the two or three stamps made inside one are read through
+//! [`link::Outlet::clock`], which in tests is virtual.
 //!
 //! # The way back
 //!
@@ -43,6 +53,7 @@
 //! | [`config`], [`help`] | what was typed -> what it means; every default with its reason | touches the world |
 //! | [`banner`], [`host`] | what a person reads at start; what the banner wants to know of this machine | decides |
 //! | [`doctor`] | what on this machine keeps the picture from being fast, with the fix | runs beside the loop |
+//! | [`board`] | EDGE power and heat of a Raspberry Pi, told to pages when they change | decides |
 //! | [`notify`] | EDGE tells systemd that we are ready and alive | waits |
 //! | [`run`] | EDGE the loop: owns the slices and carries values between them | holds policy |
 //! | [`video`] | pictures in: `camera`, `encoder`, `rpicam`, `clip`, `pipe`, `demo` behind the seam [`video::Source`]; `auto` chooses | sees a socket |
@@ -50,7 +61,7 @@
 //! | [`signal`] | how viewer and car find each other: `gate` before `http`; `whep`, `camera`, `origin`, `page` | sees a frame |
 //! | [`frame`], [`message`], [`h264`] | the words that slices share | do I/O |
 //! | [`clock`], [`random`] | EDGE leaves: CLOCK_MONOTONIC as a number, names nobody can guess | are read by logic |
-//! | [`trace`] | what it cost: counters, `/stats` | allocates on the frame path |
+//! | [`trace`] | what it cost: counters, time in each stage, `/stats`, `/metrics`, a line in the log | allocates on the frame path |
 //! | `static/` | the page: plain ES modules, the session knows no DOM | needs a build step |
 //!
 //! `h264` stands beside `frame` and not in `video`, because both video (where does a picture end?) and link (what is a
@@ -70,6 +81,7 @@
 //! - A turn of the loop goes in the order of harm: datagrams in, the picture, those who want to join.
 
 pub mod banner;
+pub mod board;
 pub mod clock;
 pub mod config;
 pub mod doctor;

@@ -12,6 +12,7 @@
 //!   HELLO      81 01  build id (8)                           events, once, answers HELLO
 //!   ECHO       82 02  page clock, us (8)  car clock at receipt, us (8)  at the answer, us (8)      fast, answers HEARTBEAT
 //!   NOTICE     84 01  topic (1)  severity (1)  UTF-8 text    events; the newest of a topic replaces the older, an empty text withdraws it
+//!     topics: 1 source, 2 link to this viewer, 3 keyframe, 4 board (power and heat)
 //!   STAMPS     85 01  1 to 16 records of 32 bytes, oldest first                         fast, some 5 a second after HELLO
 //!     a record: RTP timestamp (4)  captured, car clock, us (8)  then, as us after captured (4 each): encoding, dequeued,
 //!     packetized, protected, sent; ffffffff for what is not known (encoding) or never was (sent: the frame was cut short)
@@ -95,6 +96,8 @@ pub enum Topic {
     Link = 2,
     /// Why this viewer has to wait for its first picture, or for the next.
     Keyframe = 3,
+    /// Power and heat of the car's computer.
+    Board = 4,
 }
 
 /// How bad a notice is.

@@ -2,14 +2,16 @@
 //! holds no policy: an `if` about what is right belongs into one of them.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals;
 
 use crate::banner::{self, Guard, Info};
+use crate::board::Board;
 use crate::config::Config;
 use crate::frame::{Bitrate, Order};
 use crate::host;
@@ -19,7 +21,7 @@ use crate::link::{self, Crypto, Viewers};
 use crate::message::{Severity, Topic};
 use crate::notify::Notify;
 use crate::signal::{self, Signal, Ticket};
-use crate::trace::{LinkStats, SourceStats, Stats};
+use crate::trace::{self, Digest, LinkStats, SourceStats, Stats, TraceFile};
 use crate::video::settings::{self, Change, NotRead};
 use crate::video::{Source, Wakeup};
 
@@ -27,6 +29,7 @@ const UDP: Token = Token(0);
 const SOURCE: Token = Token(1);
 const WAKE: Token = Token(2);
 const SIGNALS: Token = Token(3);
+const BOARD: Token = Token(4);
 
 /// Datagrams taken in one turn: a flood may fill a turn, not stop the picture.
 const DATAGRAMS_A_TURN: usize = 64;
@@ -54,9 +57,10 @@ struct Car {
     viewers: Viewers,
     signal: Signal,
     notify: Notify,
+    board: Board,
+    digest: Digest,
+    trace: Option<TraceFile>,
     started: Instant,
-    /// The sentence about the source that viewers were told last.
-    told: Option<(Severity, String)>,
 }
 
 /// What this turn has to look at.
@@ -74,7 +78,7 @@ impl Car {
         let poll = Poll::new()?;
         let registry = poll.registry();
         let waker = Arc::new(Waker::new(registry, WAKE)?);
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
         registry.register(&mut signals, SIGNALS, mio::Interest::READABLE)?;
         let udp = Udp::bind(config.udp, registry, UDP)?;
         let signal = Signal::start(
@@ -93,8 +97,13 @@ impl Car {
             max_viewers: config.max_viewers,
             build: signal::BUILD_ID,
         };
-        let viewers =
+        let mut viewers =
             Viewers::new(options, Crypto::kept(now, |name| std::env::var_os(name)).map_err(io::Error::other)?);
+        let trace = config.trace.map(TraceFile::open).transpose()?;
+        if trace.is_some() {
+            viewers.keep_stamps();
+        }
+        let board = Board::open(Path::new("/"), registry, BOARD, now);
         let about = source.describe();
         log::info!("source: {about}");
         let guard = if config.token.is_some() { Guard::Token } else { Guard::Open };
@@ -111,7 +120,8 @@ impl Car {
         }));
         let mut notify = Notify::from_env();
         notify.ready(Instant::now());
-        Ok(Self { poll, signals, source, udp, viewers, signal, notify, started: now, told: None })
+        let digest = Digest::default();
+        Ok(Self { poll, signals, source, udp, viewers, signal, notify, board, digest, trace, started: now })
     }
 
     fn drive(&mut self) -> io::Result<()> {
@@ -129,7 +139,8 @@ impl Car {
                     UDP => due.udp = true,
                     SOURCE => due.source = true,
                     WAKE => (due.source, due.requests) = (true, true),
-                    SIGNALS => due.stop |= self.signals.pending().next().is_some(),
+                    BOARD => self.board.handle_ready(),
+                    SIGNALS => due.stop |= self.handle_signals(),
                     _ => {}
                 }
             }
@@ -138,6 +149,17 @@ impl Car {
             }
             self.turn(now, &mut due);
         }
+    }
+
+    /// True if the program shall end.
+    fn handle_signals(&mut self) -> bool {
+        let (traces, stops): (Vec<_>, Vec<_>) = self.signals.pending().partition(|signal| *signal == SIGUSR1);
+        match &mut self.trace {
+            _ if traces.is_empty() => {}
+            Some(file) => file.write(self.viewers.kept_stamps()),
+            None => log::info!("SIGUSR1: nothing was kept to be written; start with --trace FILE"),
+        }
+        !stops.is_empty()
     }
 
     /// One turn, in the order of harm: what came in, the picture, those who want to join.
@@ -161,7 +183,8 @@ impl Car {
         if due.requests {
             due.requests = (0..REQUESTS_A_TURN).all(|_| self.handle_request(now));
         }
-        self.tell_about_source(now);
+        self.board.handle_timeout(now);
+        self.tell(now);
         self.deliver(now);
         self.notify.beat(now);
     }
@@ -193,6 +216,10 @@ impl Car {
                 let reply = signal::Reply::Json(self.stats(now).to_json());
                 self.signal.reply(ticket, reply);
             }
+            signal::Request::Metrics => {
+                let reply = signal::Reply::Metrics(trace::metrics(&self.stats(now), self.viewers.stages()));
+                self.signal.reply(ticket, reply);
+            }
         }
         true
     }
@@ -203,6 +230,7 @@ impl Car {
             match output {
                 link::Output::Order(order) => self.order(now, order),
                 link::Output::Answer(ticket, answer) => self.signal.reply(Ticket(ticket), reply(answer)),
+                link::Output::WindowEnded => self.log(now),
             }
         }
     }
@@ -230,14 +258,19 @@ impl Car {
         self.viewers.order_answered(now, order, obeyed, &mut self.udp.outbox);
     }
 
-    fn tell_about_source(&mut self, now: Instant) {
-        let notice = self.source.notice();
-        if notice == self.told.as_ref().map(|(severity, text)| (*severity, text.as_str())) {
-            return;
+    /// Says to viewers what they should know.
+    fn tell(&mut self, now: Instant) {
+        let source = self.source.notice().unwrap_or((Severity::Info, ""));
+        for (topic, (severity, text)) in [(Topic::Source, source), (Topic::Board, self.board.notice())] {
+            self.viewers.set_notice(now, topic, severity, text, &mut self.udp.outbox);
         }
-        let (severity, text) = notice.unwrap_or((Severity::Info, ""));
-        self.viewers.set_notice(now, Topic::Source, severity, text, &mut self.udp.outbox);
-        self.told = notice.map(|(severity, text)| (severity, text.to_owned()));
+    }
+
+    fn log(&mut self, now: Instant) {
+        let stats = self.stats(now);
+        if let Some(line) = self.digest.line(&stats, self.viewers.stages()) {
+            log::info!("{line}");
+        }
     }
 
     /// How long nothing has to be done. Read against the clock as it is after the turn, or a long turn would make every
@@ -246,7 +279,8 @@ impl Car {
         if due.udp || due.source || due.requests {
             return Some(Duration::ZERO);
         }
-        let timeouts = [self.viewers.poll_timeout(), self.source.poll_timeout(), self.notify.poll_timeout()];
+        let Self { viewers, source, notify, board, .. } = self;
+        let timeouts = [viewers.poll_timeout(), source.poll_timeout(), notify.poll_timeout(), board.poll_timeout()];
         let at = timeouts.into_iter().flatten().min()?;
         Some(at.saturating_duration_since(Instant::now()))
     }
@@ -270,6 +304,8 @@ impl Car {
                 send_errors: sent.send_errors,
                 ..viewers
             },
+            stages: self.viewers.stages().stats(),
+            board: self.board.stats(),
             viewers: self.viewers.viewer_stats(now),
         }
     }
@@ -279,6 +315,9 @@ impl Car {
         self.notify.stopping();
         self.viewers.close_all(Instant::now(), &mut self.udp.outbox);
         self.source.close();
+        if let Some(file) = self.trace.take() {
+            file.finish(&self.viewers.kept_stamps());
+        }
     }
 }
 

@@ -10,6 +10,8 @@ import { describe, say } from "./words.js";
 
 /** Long enough to read why the page blinks. */
 const RELOAD_AFTER_MS = 1200;
+/** The picture is more important than its figure. */
+const LOAD_AGAIN_MS = 5000;
 
 const build = pageBuild();
 const store = new Store();
@@ -18,6 +20,10 @@ const video = document.getElementById("picture");
 let needsTap = false;
 let reloading = false;
 let sentence = "";
+/** The newest track's receiver; the instrument comes after it. */
+let receiver = null;
+let instrument = null;
+let panel = null;
 
 const bar = new Bar(document, {
   onToken(token) {
@@ -26,27 +32,38 @@ const bar = new Bar(document, {
   },
 });
 
+const world = {
+  now: () => performance.now(),
+  fetch: (...args) => fetch(...args),
+  setTimeout: (...args) => setTimeout(...args),
+  clearTimeout: (id) => clearTimeout(id),
+  RTCPeerConnection: globalThis.RTCPeerConnection,
+  RTCRtpReceiver: globalThis.RTCRtpReceiver,
+};
+
 const session = new Session({
   endpoint: new URL("whep", location.href).href,
   build,
   token: store.token,
-  world: {
-    now: () => performance.now(),
-    fetch: (...args) => fetch(...args),
-    setTimeout: (...args) => setTimeout(...args),
-    clearTimeout: (id) => clearTimeout(id),
-    RTCPeerConnection: globalThis.RTCPeerConnection,
-    RTCRtpReceiver: globalThis.RTCRtpReceiver,
-  },
+  world,
   heard(type, detail) {
-    if (type === "track") picture.attach(detail);
-    else if (type === "build") reload(detail);
+    if (type === "stamps") return instrument?.stamps(detail);
+    if (type === "track") {
+      picture.attach(detail);
+      receiver = detail.receiver;
+      instrument?.attach(receiver);
+    }
+    if (type === "build") reload(detail);
     draw();
   },
 });
 
 const picture = new Picture(video, {
-  shown: () => session.frameShown(),
+  shown(metadata, now) {
+    session.frameShown();
+    if (instrument !== null && metadata !== null) instrument.presented(metadata, now);
+    else if (metadata !== null) measure();
+  },
   blocked(yes) {
     needsTap = yes;
     draw();
@@ -69,6 +86,24 @@ function own() {
   return null;
 }
 
+/** Loads the instrument behind the first picture: that one must not wait for it. */
+const measure = once(async () => {
+  const [{ Instrument }, { Panel }] = await Promise.all([import("./instrument.js"), import("./panel.js")]);
+  instrument = new Instrument({ world, clock: session.clock });
+  instrument.attach(receiver);
+  panel = new Panel(document, instrument, store);
+});
+
+/** `work()` is run at the first call only; if it fails, a call some seconds later tries again. */
+function once(work) {
+  let running = false;
+  return () => {
+    if (running) return;
+    running = true;
+    work().catch(() => setTimeout(() => (running = false), LOAD_AGAIN_MS));
+  };
+}
+
 /** The car was updated while this page was open. Once per version: one that differs after a reload is not chased. */
 function reload(carBuild) {
   if (!store.reloadFor(carBuild)) return;
@@ -84,6 +119,7 @@ function pageBuild() {
 
 document.addEventListener("visibilitychange", () => {
   session.setVisible(!document.hidden);
+  instrument?.setVisible(!document.hidden);
   if (!document.hidden && video.paused && video.srcObject) picture.play();
 });
 addEventListener("online", () => session.networkChanged());
@@ -95,7 +131,9 @@ addEventListener("pointerdown", () => needsTap && picture.play());
 addEventListener("keydown", (event) => {
   if (needsTap) picture.play();
   const plain = !event.ctrlKey && !event.metaKey && !event.altKey && !event.repeat;
-  if (plain && event.key.toLowerCase() === "f" && !(event.target instanceof HTMLInputElement)) screen.toggleFull();
+  if (!plain || event.target instanceof HTMLInputElement) return;
+  if (event.key.toLowerCase() === "f") screen.toggleFull();
+  if (event.key.toLowerCase() === "l") panel?.toggle();
 });
 
 globalThis.windshield = {
@@ -112,8 +150,10 @@ globalThis.windshield = {
       reconnects: state.reconnects,
       clock: { offsetUs: session.clock.offsetUs, rttUs: session.clock.rttUs },
       build: build.toString(16).padStart(16, "0"),
+      latency: instrument?.figures() ?? null,
     };
   },
+  run: () => instrument?.run() ?? null,
 };
 
 session.setVisible(!document.hidden);

@@ -50,7 +50,7 @@ function withNumber(type, number) {
  * `{kind: "hello", build: BigInt}`, `{kind: "echo", sentUs, receivedUs, answeredUs}` (Numbers),
  * `{kind: "notice", topic, severity, text}`, `{kind: "stamps", records: [{rtpTime, capturedUs, encodingUs, dequeuedUs,
  * packetizedUs, protectedUs, sentUs}]}` (car clock; null for what is not known or never was), or null for anything
- * unknown, too short or too long.
+ * unknown, too short or too long. Topics of notices: 1 source, 2 link to this viewer, 3 keyframe, 4 board (power, heat).
  */
 export function parse(buffer) {
   if (!(buffer instanceof ArrayBuffer) || buffer.byteLength < 2) return null;

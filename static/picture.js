@@ -15,7 +15,10 @@ export class Picture {
   /** Pictures shown since the page was opened. */
   framesPresented = 0;
 
-  /** `shown()` is called for every shown picture, `blocked(bool)` when playback waits for a tap, or no longer. */
+  /**
+   * `shown(metadata, now)` is called for every shown picture of which the browser tells (metadata null where it tells
+   * nothing more), `blocked(bool)` when playback waits for a tap, or no longer.
+   */
   constructor(video, { shown, blocked }) {
     this.#video = video;
     this.#shown = shown;
@@ -46,24 +49,26 @@ export class Picture {
   }
 
   #await() {
-    this.#callback = this.#video.requestVideoFrameCallback((_now, { presentedFrames }) => {
+    this.#callback = this.#video.requestVideoFrameCallback((_now, metadata) => {
+      const now = performance.now();
       this.#await();
-      this.#count(presentedFrames);
+      this.#count(metadata.presentedFrames, metadata, now);
     });
   }
 
   async #readDecoder(receiver) {
     const report = await receiver.getStats().catch(() => []);
     for (const [, stats] of report) {
-      if (stats.type === "inbound-rtp" && stats.framesDecoded > this.#counter) this.#count(stats.framesDecoded);
+      if (stats.type !== "inbound-rtp" || stats.framesDecoded <= this.#counter) continue;
+      this.#count(stats.framesDecoded, null, null);
     }
   }
 
   /** `counter` counts from 0 for every track, and may jump where a callback came too late for a picture. */
-  #count(counter) {
+  #count(counter, metadata, now) {
     this.framesPresented += Math.max(1, counter - this.#counter);
     this.#counter = counter;
-    this.#shown();
+    this.#shown(metadata, now);
   }
 
   #stopWatching() {

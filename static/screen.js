@@ -60,7 +60,7 @@ export class Screen {
   }
 
   #tapped(event) {
-    if (!event.isPrimary || event.button !== 0 || event.target.closest("#bar")) return;
+    if (!event.isPrimary || event.button !== 0 || event.target.closest("#bar, #age, #panel")) return;
     const { timeStamp, clientX, clientY } = event;
     const last = this.#tap;
     const near = last && Math.hypot(clientX - last.clientX, clientY - last.clientY) < TAP_PX;

@@ -62,7 +62,8 @@ export class Session {
 
   /**
    * `heard(type, detail)`: "change" (the state may read differently now), "track" ({receiver, track, stream}),
-   * "build" (the car carries another build of the page: BigInt).
+   * "stamps" (the car's records of frames, see message.js), "build" (the car carries another build of the page:
+   * BigInt).
    */
   constructor({ endpoint, build, token, world, heard }) {
     this.#endpoint = endpoint;
@@ -202,6 +203,8 @@ export class Session {
       this.carBuild = message.build;
       const known = message.build !== 0n && this.#build !== 0n;
       if (known && message.build !== this.#build) this.#heard("build", message.build);
+    } else if (message.kind === "stamps") {
+      this.#heard("stamps", message.records);
     } else if (message.kind === "notice") {
       if (message.text === "") this.#notices.delete(message.topic);
       else this.#notices.set(message.topic, { ...message, at: now });

@@ -1,12 +1,17 @@
-// What outlives a reload of this tab, and nothing longer: the token and for which build the page was reloaded. Works
-// without storage too (private windows), then it only forgets. Called by app.js.
+// What outlives a reload of this tab, and nothing longer: the token and for which build the page was reloaded; and of
+// the person's settings the speed, for good. Works without storage too (private windows), then it only forgets. Called
+// by app.js and panel.js.
 
 const TOKEN = "windshield-token";
 const RELOADED = "windshield-reloaded";
+const SPEED = "windshield-speed";
+/** What a hobby car reaches, in km/h. */
+const SPEED_FIRST = 50;
 
 export class Store {
   /** The Bearer token or "". */
   #token = "";
+  #speed = null;
 
   constructor() {
     if (!this.takeFromAddress()) this.#token = read(TOKEN) ?? "";
@@ -19,6 +24,17 @@ export class Store {
   set token(token) {
     this.#token = token;
     write(TOKEN, token);
+  }
+
+  /** How fast the car goes, km/h: what a latency means on the road. */
+  get speed() {
+    this.#speed ??= Number(read(SPEED, "localStorage")) || SPEED_FIRST;
+    return this.#speed;
+  }
+
+  set speed(kmh) {
+    this.#speed = kmh;
+    write(SPEED, String(kmh), "localStorage");
   }
 
   /** Takes `#token=...` out of the address bar, where shoulders and screenshots see it; true if there was one. */
@@ -40,17 +56,17 @@ export class Store {
   }
 }
 
-function read(key) {
+function read(key, storage = "sessionStorage") {
   try {
-    return sessionStorage.getItem(key);
+    return globalThis[storage].getItem(key);
   } catch {
     return null;
   }
 }
 
-function write(key, value) {
+function write(key, value, storage = "sessionStorage") {
   try {
-    sessionStorage.setItem(key, value);
+    globalThis[storage].setItem(key, value);
   } catch {
     // Storage is off or full.
   }

@@ -8,13 +8,15 @@ mod sim;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, RefCell};
 use std::mem::size_of;
+use std::time::Duration;
 
 use sim::{FRAME, MS, World, access_unit};
 use str0m::net::Transmit;
 use windshield::clock::Micros;
-use windshield::frame::Frame;
+use windshield::frame::{Frame, Stamps};
 use windshield::link::packetize::Packetizer;
 use windshield::link::{Outlet, Sent};
+use windshield::trace::{Stage, Stages, WINDOW};
 
 /// Counts what this thread asks for while told to. Other threads (the test harness) do not disturb.
 struct Counting;
@@ -81,6 +83,8 @@ struct Uncounted<'a> {
     wire: &'a mut sim::Wire,
     /// Length of each RTP datagram.
     rtp: Vec<usize>,
+    /// How many were of a data channel: stamps for the page.
+    messages: usize,
     /// How many were something else: checks of the path, reports.
     others: usize,
 }
@@ -91,7 +95,9 @@ impl Outlet for Uncounted<'_> {
         for transmit in batch {
             // The first byte of STUN is 0 to 3, of DTLS 20 to 63, of RTP and RTCP 128 to 191 (RFC 7983 section 7), and
             // RTCP has packet types 192 to 223 (RFC 5761 section 4).
-            if transmit.contents[0] < 128 || (192..=223).contains(&transmit.contents[1]) {
+            if (20..64).contains(&transmit.contents[0]) {
+                self.messages += 1;
+            } else if transmit.contents[0] < 128 || (192..=223).contains(&transmit.contents[1]) {
                 self.others += 1;
             } else {
                 self.rtp.push(transmit.contents.len());
@@ -113,7 +119,9 @@ struct Cost {
     payloads: Vec<usize>,
     /// Lengths of the RTP datagrams of all viewers.
     rtp: Vec<usize>,
-    /// How many other datagrams left with them.
+    /// How many datagrams of data channels left with them.
+    messages: usize,
+    /// How many others did.
     others: usize,
     /// Sizes of the allocations.
     sizes: Vec<usize>,
@@ -141,11 +149,11 @@ fn frame(world: &mut World, size: usize) -> Cost {
     let payloads = Packetizer::default().packetize(&unit).iter().map(|p| p.bytes.len()).collect();
     let stamp = Micros::of(world.now);
     let frame = Frame { bytes: &unit, keyframe, captured: stamp, encoding: None, dequeued: stamp };
-    let mut outlet = Uncounted { wire: &mut world.wire, rtp: Vec::with_capacity(ROOM), others: 0 };
+    let mut outlet = Uncounted { wire: &mut world.wire, rtp: Vec::with_capacity(ROOM), messages: 0, others: 0 };
     let sizes = allocations(|| world.car.handle_frame(world.now, &frame, &mut outlet));
-    let (rtp, others) = (outlet.rtp, outlet.others);
+    let Uncounted { rtp, messages, others, .. } = outlet;
     world.settle();
-    Cost { payloads, rtp, others, sizes }
+    Cost { payloads, rtp, messages, others, sizes }
 }
 
 /// The sizes, smallest first.
@@ -173,9 +181,10 @@ fn a_frame_costs_one_allocation_a_payload_and_one_a_payload_and_viewer_and_no_ot
         for size in SIZES {
             let mut with_others = 0;
             for _ in 0..90 {
-                let Cost { payloads, rtp, others, sizes } = frame(&mut world, size);
+                let Cost { payloads, rtp, messages, others, sizes } = frame(&mut world, size);
                 let what = format!("{viewers} viewers, {size} bytes, {} payloads, allocated {sizes:?}", payloads.len());
                 assert_eq!(rtp.len(), payloads.len() * viewers, "{what}");
+                assert_eq!(messages, 0, "nobody has said hello");
                 if others > 0 {
                     // Once a second str0m joins its check of the path to what is sent, and builds it in five pieces.
                     with_others += 1;
@@ -192,6 +201,60 @@ fn a_frame_costs_one_allocation_a_payload_and_one_a_payload_and_viewer_and_no_ot
     }
 }
 
+/// The page of this build says hello.
+const HELLO: [u8; 10] = [1, 1, 0, 0, 0, 0, 0, 0, 0, 7];
+
+/// Allocations of a batch of stamps: the engine's SCTP and DTLS build the datagram in so many pieces. None is ours: records
+/// are kept in place, and the message is written into a buffer that stays.
+const A_BATCH: usize = 0;
+
+/// Lets time pass until the next frame. Of each turn in which the car told somebody stamps, and did nothing else: how many
+/// it told, and the sizes of the allocations.
+fn until_the_next_frame(world: &mut World) -> Vec<(usize, Vec<usize>)> {
+    let end = world.now + FRAME - MS;
+    let mut turns = Vec::new();
+    while let Some(at) = world.car.poll_timeout().filter(|at| *at < end) {
+        world.run((at - world.now).saturating_sub(Duration::from_nanos(1)));
+        world.now = world.now.max(at);
+        world.wire.clock = Micros::of(world.now);
+        let mut outlet = Uncounted { wire: &mut world.wire, rtp: Vec::with_capacity(ROOM), messages: 0, others: 0 };
+        let sizes = allocations(|| world.car.handle_timeout(world.now, &mut outlet));
+        let Uncounted { rtp, messages, others, .. } = outlet;
+        if messages > 0 && others == 0 && rtp.is_empty() {
+            turns.push((messages, sizes));
+        }
+        world.settle();
+    }
+    turns
+}
+
+#[test]
+fn stamps_for_the_page_cost_a_frame_nothing_and_a_batch_the_engines_datagram() {
+    for viewers in [1, 2, 5] {
+        let mut world = watched_by(viewers);
+        for viewer in 0..viewers {
+            world.say(viewer, true, &HELLO);
+        }
+        for _ in 0..90 {
+            frame(&mut world, SIZES[1]);
+        }
+        let mut batches = 0;
+        for _ in 0..180 {
+            let Cost { payloads, rtp, messages, others, sizes } = frame(&mut world, SIZES[1]);
+            if others + messages == 0 {
+                let expected = payloads.iter().map(|p| arc(*p)).chain(rtp);
+                assert_eq!(sorted(sizes), sorted(expected), "{viewers} viewers, who are told stamps");
+            }
+            for (told, sizes) in until_the_next_frame(&mut world) {
+                assert_eq!(sizes.len(), told * A_BATCH, "{told} batches to {viewers} viewers, allocated {sizes:?}");
+                batches += told;
+            }
+        }
+        // Five a second for each at most, but for turns in which something else fell due as well.
+        assert!((15..=30).contains(&(batches / viewers)), "{batches} batches in 6 s for {viewers} viewers");
+    }
+}
+
 #[test]
 fn a_frame_that_nobody_watches_costs_nothing() {
     let mut world = World::new(1);
@@ -200,6 +263,24 @@ fn a_frame_that_nobody_watches_costs_nothing() {
         world.keyframe_next = true;
         assert!(frame(&mut world, size).sizes.is_empty(), "{size} bytes");
     }
+}
+
+#[test]
+fn measuring_the_stages_and_going_on_to_the_next_window_cost_nothing() {
+    let (mut stages, mut now) = (Stages::default(), std::time::Instant::now());
+    stages.watched(now);
+    let sizes = allocations(|| {
+        for us in (0..100_000_000).step_by(100_003) {
+            let (captured, dequeued) = (Micros(1), Micros(1 + us));
+            let frame = Frame { bytes: &[], keyframe: false, captured, encoding: Some(captured), dequeued };
+            stages.frame(&frame, dequeued);
+            stages.viewer(&Stamps { captured, sent: Some(dequeued), ..Stamps::default() });
+            now += WINDOW / 7;
+            stages.handle_timeout(now, true);
+        }
+    });
+    assert!(sizes.is_empty(), "{sizes:?}");
+    assert!((6..=7).contains(&stages.last_window(Stage::Car).count()));
 }
 
 #[test]

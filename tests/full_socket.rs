@@ -21,7 +21,7 @@ fn a_frame_cut_off_by_a_full_socket_is_followed_by_nothing_but_a_keyframe() {
     world.wire.room = None;
     assert_eq!(world.orders[orders..].iter().map(|(_, o)| *o).collect::<Vec<_>>(), [Order::Keyframe], "at once");
     let stats = &world.car.viewer_stats(world.now)[0];
-    assert_eq!((stats.state, stats.frames_dropped), ("waiting", 1 + stats_before_live(&world)));
+    assert_eq!((stats.state, stats.sent.frames_dropped), ("waiting", 1 + stats_before_live(&world)));
 
     world.run(FRAME * 10);
     assert_eq!(world.keyframes_made, made + 1);
@@ -33,7 +33,7 @@ fn a_frame_cut_off_by_a_full_socket_is_followed_by_nothing_but_a_keyframe() {
 
 /// Frames made between this viewer's joining and its first keyframe are not sent either.
 fn stats_before_live(world: &World) -> u64 {
-    u64::from(world.viewers[0].frames[0].number).min(world.car.viewer_stats(world.now)[0].frames_dropped - 1)
+    u64::from(world.viewers[0].frames[0].number).min(world.car.viewer_stats(world.now)[0].sent.frames_dropped - 1)
 }
 
 #[test]

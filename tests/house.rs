@@ -14,7 +14,7 @@ const SLICES: &[&str] = &["link", "signal", "video"];
 
 /// They stand beside `run`: what was typed, what is printed, what the system is told. They may use the option types of
 /// slices.
-const BESIDE_RUN: &[&str] = &["banner", "config", "doctor", "help", "host", "notify"];
+const BESIDE_RUN: &[&str] = &["banner", "board", "config", "doctor", "help", "host", "notify"];
 
 /// What touches the world, as it is written: the clock, files, sockets, threads, programs, randomness. Of libc, names in
 /// capitals and types are words; functions are deeds.

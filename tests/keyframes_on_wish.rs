@@ -73,7 +73,7 @@ fn where_no_keyframe_can_be_made_nothing_is_sent_until_one_comes_and_the_page_sa
     world.say(viewer, true, &HELLO);
     world.run(1_000 * MS);
     assert!(world.viewers[viewer].frames.is_empty(), "nothing that cannot be decoded is sent");
-    let packets = world.car.viewer_stats(world.now)[0].packets;
+    let packets = world.car.viewer_stats(world.now)[0].sent.packets;
     assert_eq!(packets, 0);
     let said = world.notices(viewer);
     assert!(said.iter().any(|(topic, text)| *topic == 3 && text.contains("a recorded clip has them")), "{said:?}");

@@ -3,7 +3,7 @@
 use windshield::config::OPTIONS;
 
 const README: &str = include_str!("../README.md");
-const STATS: &str = include_str!("../src/trace/mod.rs");
+const STATS: &str = concat!(include_str!("../src/trace/mod.rs"), include_str!("../src/trace/stages.rs"));
 
 #[test]
 fn the_readme_names_every_option() {

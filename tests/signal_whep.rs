@@ -207,7 +207,7 @@ fn a_foreign_page_cannot_watch_and_a_foreign_name_is_not_answered_to() {
             assert!(answer.text().contains("--allow-origin"), "{}", answer.text());
         }
     }
-    for path in ["/", "/healthz", "/stats", "/whep"] {
+    for path in ["/", "/healthz", "/stats", "/metrics", "/whep"] {
         let request = signal_common::request("evil.example", &format!("GET {path}"), "", "");
         assert_eq!(car.exchange(request).status, 421, "{path}");
     }
@@ -239,6 +239,7 @@ fn only_our_own_page_is_told_apart() {
 fn the_page_its_files_health_and_statistics_are_there() {
     let car = Car::start(options(), |request| match request {
         Request::Stats => Some(Reply::Json("{\"viewers\":[]}".into())),
+        Request::Metrics => Some(Reply::Metrics("up 1\n".into())),
         other => panic!("{other:?}"),
     });
     let get = |path: &str| car.ask(&format!("GET {path}"), "", "");
@@ -260,6 +261,9 @@ fn the_page_its_files_health_and_statistics_are_there() {
     let stats = get("/stats");
     assert_eq!((stats.status, stats.text()), (200, "{\"viewers\":[]}"));
     assert_eq!(stats.field("content-type"), Some("application/json"));
+    let metrics = get("/metrics");
+    assert_eq!((metrics.status, metrics.text()), (200, "up 1\n"));
+    assert_eq!(metrics.field("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     for path in ["/nothing", "/../Cargo.toml", "/%2e%2e/Cargo.toml", "//etc/passwd", "/static/../../Cargo.toml"] {
         assert_eq!(get(path).status, 404, "{path}");
     }

@@ -101,6 +101,14 @@ fn a_keyframe_of_two_hundred_datagrams_takes_two_calls() {
 }
 
 #[test]
+fn what_is_sent_is_video_to_the_radio_and_unmarked_on_the_way() {
+    let (car, _poll) = car();
+    let socket = socket2::SockRef::from(&car);
+    assert_eq!(socket.priority().unwrap(), 4);
+    assert_eq!((socket.tos_v4().unwrap(), socket.tclass_v6().unwrap()), (0, 0));
+}
+
+#[test]
 fn a_kernel_that_refuses_segments_is_sent_single_datagrams_and_asked_once_a_minute() {
     let (mut car, _poll) = car();
     let viewer = viewer("127.0.0.1");

@@ -43,32 +43,58 @@ fn datagram(car: &Udp, source: &str, destination: SocketAddr, length: usize, mar
     Transmit { proto: Protocol::Udp, source, destination, contents: vec![mark; length].into() }
 }
 
-/// Packets wait for a neighbour that does not answer, and waiting packets fill the send buffer.
+/// A network whose neighbour does not answer: packets wait for it, and waiting packets fill the send buffer.
+const NOBODY_ANSWERS: &str = "ip link add near type veth peer name far && ip link set near up && ip link set far up \
+     && ip address add 10.9.0.1/24 dev near";
+
 #[test]
 fn a_full_socket_stops_the_batch_and_says_how_far_it_came() {
-    within(
-        "ip link add near type veth peer name far && ip link set near up && ip link set far up \
-         && ip address add 10.9.0.1/24 dev near",
-        "a_full_socket_stops_the_batch_and_says_how_far_it_came",
-        || {
-            let mut car = car();
-            socket2::SockRef::from(&car).set_send_buffer_size(1).unwrap(); // the kernel takes its least, 4.5 kB
-            let to = "10.9.0.2:9".parse().unwrap();
-            // Lengths that make pairs: a hundred datagrams are fifty messages.
-            let batch: Vec<_> =
-                (0..100).map(|n| datagram(&car, "10.9.0.1", to, 1000 + usize::from(n) % 2, n)).collect();
-            let Sent::Blocked { accepted } = car.outbox.send(&batch) else { panic!("not blocked: {:?}", car.sent()) };
-            assert!((1..20).contains(&accepted), "{accepted} accepted");
-            let counters = car.sent();
-            assert_eq!((counters.datagrams_out, counters.blocked, counters.send_errors), (accepted as u64, 1, 0));
-            assert_eq!(car.outbox.send(&batch), Sent::Blocked { accepted: 0 }, "it stays full");
+    within(NOBODY_ANSWERS, "a_full_socket_stops_the_batch_and_says_how_far_it_came", || {
+        let mut car = car();
+        let to = "10.9.0.2:9".parse().unwrap();
+        // Lengths that make pairs: forty datagrams are twenty messages.
+        let batch: Vec<_> = (0..40).map(|n| datagram(&car, "10.9.0.1", to, 1000 + usize::from(n) % 2, n)).collect();
+        assert_eq!(car.outbox.send(&batch), Sent::All, "a frame has room");
+        let Sent::Blocked { accepted } = car.outbox.send(&batch) else { panic!("not blocked: {:?}", car.sent()) };
+        assert!((1..40).contains(&accepted), "{accepted} accepted");
+        let counters = car.sent();
+        assert_eq!((counters.datagrams_out, counters.blocked, counters.send_errors), (40 + accepted as u64, 1, 0));
+        assert_eq!(car.outbox.send(&batch), Sent::Blocked { accepted: 0 }, "it stays full");
 
-            let answer = "neighbour replace 10.9.0.2 lladdr 02:00:00:00:00:02 dev near";
-            assert!(Command::new("ip").args(answer.split(' ')).status().unwrap().success());
-            assert_eq!(car.outbox.send(&batch[accepted..]), Sent::All, "room again: the rest goes");
-            assert_eq!(car.sent().datagrams_out, 100);
-        },
-    );
+        let answer = "neighbour replace 10.9.0.2 lladdr 02:00:00:00:00:02 dev near";
+        assert!(Command::new("ip").args(answer.split(' ')).status().unwrap().success());
+        assert_eq!(car.outbox.send(&batch[accepted..]), Sent::All, "room again: the rest goes");
+        assert_eq!(car.sent().datagrams_out, 80);
+    });
+}
+
+/// What waits in the socket is old when it leaves. The kernel's own size holds two dozen: 0.8 s at 30 fps.
+#[test]
+fn where_nothing_leaves_three_frames_wait_and_no_more() {
+    within(NOBODY_ANSWERS, "where_nothing_leaves_three_frames_wait_and_no_more", || {
+        let mut car = car();
+        let to = "10.9.0.2:9".parse().unwrap();
+        let frame: Vec<_> = (0..7).map(|n| datagram(&car, "10.9.0.1", to, 1100, n)).collect();
+        let waiting = (0..100).take_while(|_| car.outbox.send(&frame) == Sent::All).count();
+        assert!((2..=4).contains(&waiting), "{waiting} frames wait");
+    });
+}
+
+/// Whole, or nobody ever sees a picture: also where the kernel can cut no segments, and for several viewers at once.
+#[test]
+fn a_keyframe_for_each_of_three_viewers_fits_where_nothing_leaves() {
+    within(NOBODY_ANSWERS, "a_keyframe_for_each_of_three_viewers_fits_where_nothing_leaves", || {
+        let viewers: [SocketAddr; 3] = ["10.9.0.2:9", "10.9.0.3:9", "10.9.0.4:9"].map(|viewer| viewer.parse().unwrap());
+        // Equal ones are segmented; what grows from one to the next leaves singly.
+        for growth in [0, 1] {
+            let mut car = car();
+            for to in viewers {
+                let keyframe: Vec<_> =
+                    (0..50).map(|n| datagram(&car, "10.9.0.1", to, 1100 + growth * usize::from(n), n)).collect();
+                assert_eq!(car.outbox.send(&keyframe), Sent::All, "to {to}, growth {growth}: {:?}", car.sent());
+            }
+        }
+    });
 }
 
 /// A VPN inside a modem's tunnel: a segment does not fit the MTU, where a plain datagram is fragmented.

@@ -42,8 +42,14 @@ fn command() -> Command {
 
 /// Starts it on ports the system chooses; where it says it can be reached.
 fn start() -> (Program, SocketAddr) {
+    start_with(&[])
+}
+
+/// The same, told more.
+fn start_with(more: &[&str]) -> (Program, SocketAddr) {
     let arguments = ["--source", &format!("clip:{CLIP}"), "--http", "127.0.0.1:0", "--udp", "0"];
-    let mut child = command().args(arguments).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+    let mut child =
+        command().args(arguments).args(more).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let program = Program(child);
     let address = lines.find_map(|line| {
@@ -70,6 +76,18 @@ fn post(server: SocketAddr, offer: &str) -> String {
     stream.read_to_string(&mut reply).unwrap();
     let (head, body) = reply.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.") && head.contains(" 201 "), "{head}");
+    body.into()
+}
+
+/// The body behind a path.
+fn get(server: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {server}\r\n\r\n").unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.") && head.contains(" 200 "), "{head}");
     body.into()
 }
 
@@ -151,6 +169,78 @@ fn a_viewer_sees_the_clips_pictures() {
         assert!(units.iter().all(|unit| known.contains(unit)), "picture {number} is not the clip's");
     }
     assert!(nal_units(&pictures[0].0).iter().any(|unit| unit[0] & 31 == 5), "begins with a keyframe");
+}
+
+#[test]
+fn what_it_measured_of_a_watched_clip_can_be_asked_for() {
+    let (_program, server) = start();
+    assert!(get(server, "/metrics").contains("\nwindshield_stage_duration_seconds_count{stage=\"car\"} 0\n"));
+    let pictures = watch(server, 40).len() as u64;
+    let stats: serde_json::Value = serde_json::from_str(&get(server, "/stats")).unwrap();
+    let stages = stats["stages"].as_array().unwrap();
+    let car = stages.iter().find(|stage| stage["stage"] == "car").unwrap();
+    assert!(car["since_start"]["count"].as_u64().unwrap() >= pictures, "{car}");
+    assert!(car["since_start"]["p50_us"].as_u64().unwrap() > 0, "{car}");
+    let metrics = get(server, "/metrics");
+    let sent = metrics.lines().find_map(|line| line.strip_prefix("windshield_frames_sent_total ")).unwrap();
+    assert!(sent.parse::<u64>().unwrap() >= pictures, "{sent}");
+}
+
+#[test]
+fn the_way_of_the_last_frames_is_written_on_a_signal_and_at_the_end() {
+    let path = env::temp_dir().join(format!("windshield-frames-{}.json", std::process::id()));
+    let (mut program, server) = start_with(&["--trace", path.to_str().unwrap()]);
+    watch(server, 20);
+    let signal = |program: &Program, number| {
+        // SAFETY: takes no pointers; the child is not waited for yet, so the number is its own.
+        assert_eq!(unsafe { libc::kill(program.0.id() as libc::pid_t, number) }, 0);
+    };
+    let frames = || {
+        let document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let events = document["traceEvents"].as_array().unwrap().clone();
+        events.iter().filter(|event| event["name"] == "frame" && event["ph"] == "b").count()
+    };
+    let begun = Instant::now();
+    signal(&program, libc::SIGUSR1);
+    while !path.exists() {
+        assert!(begun.elapsed() < PATIENCE, "no file came");
+        std::thread::yield_now();
+    }
+    let first = frames();
+    assert!(first >= 20, "{first}");
+    watch(server, 20);
+    signal(&program, libc::SIGTERM);
+    assert!(program.0.wait().unwrap().success());
+    assert!(frames() >= first + 20);
+    std::fs::remove_file(path).unwrap();
+
+    // Without the option the signal does no harm.
+    let (program, server) = start();
+    signal(&program, libc::SIGUSR1);
+    assert_eq!(watch(server, 2).len(), 2);
+}
+
+#[test]
+#[ignore = "needs Debian's promtool, its path in PROMTOOL: tests/run --only test brings it"]
+fn prometheus_finds_no_fault_with_its_metrics() {
+    let (_program, server) = start();
+    watch(server, 20);
+    let promtool = env::var("PROMTOOL").unwrap_or_else(|_| "promtool".into());
+    let check = |metrics: &str| {
+        let mut child = Command::new(&promtool)
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let metrics = get(server, "/metrics");
+    assert_eq!(check(&metrics), (true, String::new()), "{metrics}");
+    assert!(!check(&metrics.replace("_sent_bytes_total", "_sent_bytes")).0, "it can find fault");
 }
 
 #[test]

@@ -1,11 +1,31 @@
-//! The pictures that benches send: access units of the usual sizes, with bytes as random as an encoder's output is.
+//! What benches and the counted program (`tools/count`) do alike: the pictures they handle, and one body for each
+//! stage, so that both time and count the same work.
+// Each program uses its part.
+#![allow(dead_code)]
+
+pub mod protect;
+pub mod send;
+pub mod small;
+
+use std::time::Duration;
+
+use criterion::Criterion;
+
+/// Two seconds a line: enough to see a tenth. `cargo bench -- --measurement-time 10` for more.
+pub fn short() -> Criterion {
+    Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2))
+}
 
 /// 2 Mbit/s at 30 frames a second.
 pub const P_FRAME: usize = 8_300;
 
-/// Three times as much, as an encoder that must hold its bitrate makes it. One bench sends only the usual ones.
-#[allow(dead_code)]
+/// Three times as much, as an encoder that must hold its bitrate makes it.
 pub const KEYFRAME: usize = 25_000;
+
+/// Both, with their names.
+pub fn pictures() -> [(&'static str, Vec<u8>); 2] {
+    [("P frame", access_unit(false, P_FRAME)), ("keyframe", access_unit(true, KEYFRAME))]
+}
 
 /// An access unit of `size` bytes: parameter sets before a keyframe, one slice. The same bytes in every run.
 pub fn access_unit(keyframe: bool, size: usize) -> Vec<u8> {

@@ -17,7 +17,7 @@ use crate::frame::Bitrate;
 use crate::video::{self, Choice, Size};
 
 /// Every long option, without its dashes. `help` describes each; an unknown one is compared with these.
-pub const OPTIONS: [&str; 15] = [
+pub const OPTIONS: [&str; 16] = [
     "source",
     "http",
     "udp",
@@ -30,6 +30,7 @@ pub const OPTIONS: [&str; 15] = [
     "token",
     "allow-origin",
     "static-dir",
+    "trace",
     "log",
     "help",
     "version",
@@ -88,6 +89,8 @@ pub struct Config {
     pub allow_origin: Vec<String>,
     /// Serves the page from here instead of the embedded one.
     pub static_dir: Option<PathBuf>,
+    /// Keeps the stamps of the last frames and writes them here, at the end and on SIGUSR1.
+    pub trace: Option<PathBuf>,
     /// Filter for `env_logger`.
     pub log: String,
 }
@@ -139,6 +142,7 @@ impl Default for Config {
             token: None,
             allow_origin: Vec::new(),
             static_dir: None,
+            trace: None,
             log: DEFAULT_LOG.into(),
         }
     }
@@ -147,7 +151,7 @@ impl Default for Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Taken apart by name, so that a new field cannot be forgotten here.
-        let Self { source, http, udp, playout_delay, max_viewers, token, allow_origin, static_dir, log } = self;
+        let Self { source, http, udp, playout_delay, max_viewers, token, allow_origin, static_dir, trace, log } = self;
         f.debug_struct("Config")
             .field("source", source)
             .field("http", http)
@@ -157,6 +161,7 @@ impl fmt::Debug for Config {
             .field("token", &token.as_ref().map(|_| "(hidden)"))
             .field("allow_origin", allow_origin)
             .field("static_dir", static_dir)
+            .field("trace", trace)
             .field("log", log)
             .finish()
     }
@@ -202,6 +207,7 @@ pub fn parse(
             "token" => token = Some(secret("--token", &value)?),
             "allow-origin" => config.allow_origin.push(read(name, &value, value::origin)?),
             "static-dir" => config.static_dir = Some(directory(value, &is_file)?),
+            "trace" => config.trace = Some(file(value)?),
             "log" => log = Some(read(name, &value, value::log_filter)?),
             _ => unreachable!("`known` lets only names of OPTIONS pass, and each has its arm here"),
         }
@@ -256,6 +262,14 @@ fn directory(value: OsString, is_file: impl Fn(&Path) -> bool) -> Result<PathBuf
     )))
 }
 
+/// A file to be written; whether it can be is found out at the start.
+fn file(value: OsString) -> Result<PathBuf, Usage> {
+    match value.is_empty() {
+        true => Err(Usage("--trace \"\": name a file, such as trace.json".into())),
+        false => Ok(value.into()),
+    }
+}
+
 /// An argument that belongs to no option: most likely a clip or a command without `--source`.
 fn stray(value: &OsStr) -> Usage {
     let text = value.to_string_lossy();
@@ -292,6 +306,7 @@ fn wanted(name: &str) -> &'static str {
         "token" => "a secret that viewers must know",
         "allow-origin" => value::ORIGIN,
         "static-dir" => "a folder that holds index.html",
+        "trace" => "a file to write, such as trace.json",
         _ => value::LOG,
     }
 }

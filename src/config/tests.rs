@@ -25,14 +25,19 @@ fn nothing_typed_is_the_demo_or_camera_on_every_address() {
     assert_eq!((config.http, config.udp), ("[::]:8080".parse().unwrap(), 8080));
     assert_eq!(config.playout_delay, Some(PlayoutDelay { min_ms: 0, max_ms: 0 }));
     assert_eq!((config.max_viewers, config.log.as_str()), (8, "info"));
-    assert!(config.token.is_none() && config.allow_origin.is_empty() && config.static_dir.is_none());
+    assert!(
+        config.token.is_none()
+            && config.allow_origin.is_empty()
+            && config.static_dir.is_none()
+            && config.trace.is_none()
+    );
 }
 
 #[test]
 fn every_option_reaches_its_field() {
     let words = "--source clip:a.h264 --http 127.0.0.1:9000 --udp=9001 --size 1280x720 --fps 60 --bitrate 4M --camera hflip,rotation=180 \
                  --playout-delay 0-100 --max-viewers 2 --token secret --allow-origin https://a.example \
-                 --allow-origin=http://b.example:3000 --static-dir static --log debug";
+                 --allow-origin=http://b.example:3000 --static-dir static --trace t.json --log debug";
     let words = words.split_whitespace().map(OsString::from);
     let config = run(parse(words, |_| None, |path| path == Path::new("static/index.html")));
     assert_eq!(config.source.choice, Choice::Clip("a.h264".into()));
@@ -44,6 +49,7 @@ fn every_option_reaches_its_field() {
     assert_eq!((config.max_viewers, config.token.as_deref()), (2, Some("secret")));
     assert_eq!(config.allow_origin, ["https://a.example", "http://b.example:3000"]);
     assert_eq!((config.static_dir, config.log.as_str()), (Some("static".into()), "debug"));
+    assert_eq!(config.trace, Some("t.json".into()));
 }
 
 #[test]
@@ -107,6 +113,8 @@ const REFUSED: &[(&[&str], &str)] = &[
         &["--static-dir", "nowhere"],
         "--static-dir nowhere: holds no index.html that can be read; name the folder with the page, e.g. static",
     ),
+    (&["--trace", ""], "--trace \"\": name a file, such as trace.json"),
+    (&["--trace"], "--trace: a value is missing (a file to write, such as trace.json)"),
     (
         &["--log", "inof"],
         "--log inof: not a log level (error, warn, info, debug, trace or off, or a filter such as info,windshield::link=debug)",

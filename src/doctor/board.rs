@@ -2,14 +2,7 @@
 
 use super::facts::{Facts, Port};
 use super::{Finding, Level};
-
-/// What the firmware tells of power and heat, as `vcgencmd get_throttled` numbers it (Raspberry Pi documentation,
-/// "vcgencmd"). Bits 16 up: the same, some time since boot.
-const UNDERVOLTAGE: u32 = 1 << 0;
-const CLOCK_CAPPED: u32 = 1 << 1;
-const THROTTLED: u32 = 1 << 2;
-const TOO_WARM: u32 = 1 << 3;
-const SINCE_BOOT: u32 = 16;
+use crate::board::Throttled;
 
 /// KiB. Below, the kernel begins to throw out the program's own pages, and a page read back from an SD card takes
 /// longer than a frame.
@@ -74,25 +67,16 @@ fn governor(governor: &str) -> Finding {
 }
 
 fn power(facts: &Facts) -> Option<Finding> {
-    let Some(bits) = facts.throttled else {
+    let Some(bits) = facts.throttled.map(Throttled) else {
         return is_pi(facts).then(|| {
             let fix = ["sudo apt install raspi-utils, then: vcgencmd get_throttled (0x0 is good)"];
             Finding::warning("power", "voltage and heat could not be found out", &fix)
         });
     };
     let supply = "a supply of 5.1 V and 2.5 A, a short thick cable; not from the motors' battery without a converter";
-    let of = |bits: u32| {
-        let names = [
-            (UNDERVOLTAGE, "undervoltage"),
-            (CLOCK_CAPPED, "clock capped"),
-            (THROTTLED, "throttled"),
-            (TOO_WARM, "too warm"),
-        ];
-        names.into_iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| name).collect::<Vec<_>>().join(", ")
-    };
-    let (now, before) = (of(bits), of(bits >> SINCE_BOOT));
+    let (now, before) = (bits.names(), bits.before().names());
     Some(match (now.is_empty(), before.is_empty()) {
-        (false, _) if bits & UNDERVOLTAGE != 0 => Finding::fault("power", format!("now: {now}"), &[supply]),
+        (false, _) if bits.undervoltage() => Finding::fault("power", format!("now: {now}"), &[supply]),
         (false, _) => Finding::warning("power", format!("now: {now}"), &["cool it: air, a heat sink, no closed box"]),
         (true, false) => Finding::warning("power", format!("since the start: {before}; not now"), &[supply]),
         (true, true) => Finding::ok("power", "no undervoltage, no throttling since the start"),

@@ -28,7 +28,7 @@ pub struct Facts {
     pub radio_blocked: bool,
     /// How the first core's clock is chosen.
     pub governor: Option<String>,
-    /// Bits of the Pi's firmware: see `board`.
+    /// Bits of the Pi's firmware: see [`crate::board::Throttled`].
     pub throttled: Option<u32>,
     /// Memory that can be had without swapping, and all of it; KiB.
     pub memory: Option<(u64, u64)>,

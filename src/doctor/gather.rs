@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::facts::{BootConfig, Facts, Link, Node, Ping, Port, Tool, Wifi};
 use super::{Options, node, probe};
+use crate::board::{self, Throttled};
 
 /// Where programs for administrators are, which an ordinary user's PATH lacks on Debian.
 const SBIN: &str = "/usr/sbin:/sbin:/usr/local/sbin";
@@ -152,10 +153,8 @@ fn radio_blocked() -> bool {
 }
 
 fn throttled() -> Option<u32> {
-    let hex = |text: &str| u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok();
-    first_line("/sys/devices/platform/soc/soc:firmware/get_throttled")
-        .and_then(|text| hex(&text))
-        .or_else(|| run("vcgencmd", &["get_throttled"]).and_then(|text| hex(text.trim().strip_prefix("throttled=")?)))
+    let ask = || Throttled::parse(run("vcgencmd", &["get_throttled"])?.trim().strip_prefix("throttled=")?);
+    board::throttled(Path::new("/")).or_else(ask).map(|bits| bits.0)
 }
 
 /// Available and total, KiB.

@@ -19,6 +19,7 @@ pub mod packetize;
 mod refusal;
 mod report;
 mod request;
+mod room;
 mod segments;
 mod sockaddr;
 pub mod udp;

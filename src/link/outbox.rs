@@ -17,6 +17,7 @@ use str0m::net::Transmit;
 use super::control::Control;
 use super::outlet::{Outlet, Sent};
 use super::refusal::{Complaints, Reaction, reaction};
+use super::room::Room;
 use super::segments::{RUN_MOST, Unsegmented, run_length};
 use super::sockaddr;
 use super::udp::empty_message;
@@ -49,6 +50,7 @@ pub struct Outbox {
     domain: Domain,
     /// Whether the kernel knows UDP_SEGMENT (Linux 4.18).
     segmentation: bool,
+    room: Room,
     unsegmented: Unsegmented,
     complaints: Complaints,
     pub(super) counters: OutboxCounters,
@@ -60,6 +62,7 @@ impl Outbox {
             socket,
             domain,
             segmentation,
+            room: Room::default(),
             unsegmented: Unsegmented::default(),
             complaints: Complaints::default(),
             counters: OutboxCounters::default(),
@@ -158,6 +161,10 @@ impl Outbox {
 impl Outlet for Outbox {
     /// The clock is read once a call, and only while a destination is held or after an error.
     fn send(&mut self, batch: &[Transmit]) -> Sent {
+        if let Some(bytes) = self.room.make(batch) {
+            // Refused, the former size stays: too much waits, or a frame is cut off and counted.
+            let _ = self.socket.set_send_buffer_size(bytes);
+        }
         if !self.unsegmented.is_empty() {
             self.unsegmented.expire(Instant::now());
         }

@@ -6,9 +6,13 @@ use std::time::{Duration, Instant};
 use crate::frame::Stamps;
 use crate::message::STAMPS_MOST;
 
-/// So old may the oldest record become. Five messages a second cost a Zero about a hundredth of what the picture costs,
-/// and a person reads no figure that changes faster.
-const AFTER: Duration = Duration::from_millis(200);
+/// With a frame, the page is told if the oldest record is so old: some five messages a second, and a person reads no
+/// figure that changes faster.
+const AFTER: Duration = Duration::from_millis(180);
+
+/// Without one, at this age: pictures come slower than three a second, or no more. Later than a frame after [`AFTER`], so
+/// that the loop is not woken for it while they come.
+const ALONE: Duration = Duration::from_millis(400);
 
 /// Stamps of frames that the page has not been told of.
 #[derive(Debug, Default)]
@@ -31,14 +35,17 @@ impl Report {
         self.oldest.get_or_insert(now);
     }
 
-    /// When the page is to be told; none while there is nothing to tell.
+    /// When the page is to be told though no frame comes; none while there is nothing to tell.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.oldest.map(|oldest| if self.count == STAMPS_MOST { oldest } else { oldest + AFTER })
+        self.oldest.map(|oldest| oldest + ALONE)
     }
 
-    /// What the page is to be told, if it is time. Forgotten then: a message that is lost is not worth another.
-    pub(super) fn take(&mut self, now: Instant) -> Option<([Stamps; STAMPS_MOST], usize)> {
-        if self.due().is_none_or(|due| now < due) {
+    /// What the page is to be told, if it is time; a frame was just sent if `after_frame`. Forgotten then: a message that
+    /// is lost is not worth another.
+    pub(super) fn take(&mut self, now: Instant, after_frame: bool) -> Option<([Stamps; STAMPS_MOST], usize)> {
+        let oldest = self.oldest?;
+        let age = if after_frame { AFTER } else { ALONE };
+        if self.count < STAMPS_MOST && now < oldest + age {
             return None;
         }
         self.oldest = None;
@@ -62,9 +69,10 @@ mod tests {
         assert_eq!(report.due(), None);
         report.add(start, stamps(1));
         report.add(start + Duration::from_millis(33), stamps(2));
-        assert_eq!(report.due(), Some(start + AFTER));
-        assert!(report.take(start + AFTER - Duration::from_millis(1)).is_none());
-        let (records, count) = report.take(start + AFTER).unwrap();
+        assert_eq!(report.due(), Some(start + ALONE));
+        assert!(report.take(start + ALONE - Duration::from_millis(1), false).is_none());
+        assert!(report.take(start + AFTER - Duration::from_millis(1), true).is_none());
+        let (records, count) = report.take(start + AFTER, true).unwrap();
         assert_eq!(records[..count], [stamps(1), stamps(2)]);
         assert_eq!(report.due(), None, "told once");
     }
@@ -75,7 +83,7 @@ mod tests {
         for n in 0..STAMPS_MOST as u32 + 2 {
             report.add(now, stamps(n));
         }
-        let (records, count) = report.take(now).unwrap();
+        let (records, count) = report.take(now, false).unwrap();
         assert_eq!(count, STAMPS_MOST);
         assert_eq!((records[0].rtp_time, records[count - 1].rtp_time), (2, STAMPS_MOST as u32 + 1));
     }

@@ -84,4 +84,6 @@ pub enum Output {
     Order(Order),
     /// For whoever asked with this ticket.
     Answer(u64, Answer),
+    /// The time that stages were measured over is over: see [`crate::trace::Stages::last_window`].
+    WindowEnded,
 }

@@ -19,9 +19,13 @@ use super::outbox::{Outbox, OutboxCounters};
 /// small datagram takes up to 2,304 of those: this bears 200 of them, 20 joining viewers, while a frame is on its way.
 const RECEIVE_BUFFER: usize = 256 * 1024;
 
-/// Socket send buffer, bytes; `None` leaves the kernel's 208 KiB, which hold the largest keyframe (a smaller one would
-/// cut it off in the middle). Bounding the queue to one frame needs its size and TIOCOUTQ, not a constant.
-const SEND_BUFFER: Option<usize> = None;
+/// Priority of what is sent, socket(7): up to 6 it needs no privilege. Wi-Fi takes it for the class of WMM: 4 and 5 are
+/// video, 6 and 7 voice. Voice is served first, but mac80211 and Broadcom's own driver send each of its packets alone (no
+/// A-MPDU), which costs a frame of eight more air time than it gains. 5 is the same as 4 on the radio, but last of all in
+/// `pfifo_fast`, the kernel's queue before a device: beside an upload on 4 Mbit/s the median age of the picture was
+/// 851 ms with 5, 71 ms with 4, 72 ms with 6, 108 ms with none. DSCP stays 0: old firmware of the board's Wi-Fi drops
+/// datagrams that have it set, and setting IP_TOS would replace this priority.
+const PRIORITY: u32 = 4;
 
 /// The socket.
 #[derive(Debug)]
@@ -66,8 +70,9 @@ impl Udp {
         };
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-        if let Some(bytes) = SEND_BUFFER {
-            socket.set_send_buffer_size(bytes)?;
+        // Not for a refusal of this would a car stand still.
+        if let Err(error) = socket.set_priority(PRIORITY) {
+            log::debug!("no priority for what is sent: {error}");
         }
         socket.bind(&SocketAddr::new(any, port).into())?;
         let port = socket.local_addr()?.as_socket().map_or(port, |bound| bound.port());

@@ -18,7 +18,7 @@ use super::report::Report;
 use crate::clock::Micros;
 use crate::frame::{Frame, Stamps};
 use crate::message::{self, FromPage, ToPage};
-use crate::trace::ViewerStats;
+use crate::trace::{self, ViewerStats};
 
 /// Packets kept for retransmission: one second at 2 Mbit/s and then some. Older ones come too late to be shown.
 const RESEND_PACKETS: usize = 512;
@@ -203,7 +203,7 @@ impl Viewer {
         if self.deferred_wish.take_if(|at| *at <= now).is_some() {
             self.wish(now, happened);
         }
-        self.tell_stamps(now, outlet, happened);
+        self.tell_stamps(now, false, outlet, happened);
     }
 
     /// A datagram that was found to be this viewer's.
@@ -234,7 +234,7 @@ impl Viewer {
         match self.picture {
             Picture::Connecting => return None,
             Picture::Waiting if !frame.keyframe => {
-                self.stats.frames_dropped += 1;
+                self.stats.sent.frames_dropped += 1;
                 return None;
             }
             Picture::Waiting | Picture::Live => self.picture = Picture::Live,
@@ -252,8 +252,8 @@ impl Viewer {
                 RtpWrite::new(video.pt, self.next_seq.into(), stamps.rtp_time, captured, payload.bytes.clone());
             stream.write_rtp(packet.marker(payload.marker).ext_vals(extensions.clone()).nackable(true));
             self.next_seq += 1;
-            self.stats.packets += 1;
-            self.stats.bytes += payload.bytes.len() as u64;
+            self.stats.sent.packets += 1;
+            self.stats.sent.bytes += payload.bytes.len() as u64;
         }
         // What was written is sent when time moves, so it moves here and not in the next turn.
         self.feed(Input::Timeout(now));
@@ -261,14 +261,14 @@ impl Viewer {
         stamps.protected = outlet.clock();
         if let Sent::Blocked { .. } = self.flush(outlet) {
             // The rest of this frame is lost, and what refers to it would be wrong: nothing more until a keyframe.
-            self.stats.frames_dropped += 1;
+            self.stats.sent.frames_dropped += 1;
             self.picture = Picture::Waiting;
             happened.push(Happened::Wish(Why::Lost));
         } else {
             stamps.sent = Some(outlet.clock());
-            self.stats.frames += 1;
+            self.stats.sent.frames += 1;
             if frame.keyframe {
-                self.stats.keyframes += 1;
+                self.stats.sent.keyframes += 1;
                 self.keyframe_sent = Some(now);
                 self.deferred_wish = None;
             }
@@ -276,14 +276,14 @@ impl Viewer {
         // What is about the picture goes after the picture.
         if self.wants_stamps && self.fast.is_some() {
             self.report.add(now, stamps);
-            self.tell_stamps(now, outlet, happened);
+            self.tell_stamps(now, true, outlet, happened);
         }
         self.answer_heartbeat(now, outlet, happened);
         Some(stamps)
     }
 
-    fn tell_stamps(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
-        let Some((records, count)) = self.report.take(now) else { return };
+    fn tell_stamps(&mut self, now: Instant, after_frame: bool, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
+        let Some((records, count)) = self.report.take(now, after_frame) else { return };
         self.say(now, &ToPage::Stamps { records: &records[..count] }, outlet, happened);
     }
 
@@ -318,6 +318,16 @@ impl Viewer {
         self.feed(Input::Timeout(now));
         self.drain(now, outlet, &mut Vec::new());
         self.rtc.disconnect();
+    }
+
+    /// Its shortened name as a number, which is cheaper to keep with each frame.
+    pub(super) fn number(&self) -> u32 {
+        u32::from_str_radix(&self.stats.session, 16).unwrap_or_default()
+    }
+
+    /// What it was sent so far.
+    pub(super) fn sent(&self) -> trace::Sent {
+        self.stats.sent
     }
 
     /// Counters, and where it stands.
@@ -401,8 +411,8 @@ impl Viewer {
             }
             Event::KeyframeRequest(request) => {
                 match request.kind {
-                    KeyframeRequestKind::Pli => self.stats.plis += 1,
-                    KeyframeRequestKind::Fir => self.stats.firs += 1,
+                    KeyframeRequestKind::Pli => self.stats.sent.plis += 1,
+                    KeyframeRequestKind::Fir => self.stats.sent.firs += 1,
                 }
                 self.wish(now, happened);
             }
@@ -434,7 +444,7 @@ impl Viewer {
                 self.stats.loss = stats.egress_loss_fraction.or(self.stats.loss);
             }
             Event::MediaEgressStats(stats) => {
-                self.stats.nacks = stats.nacks;
+                self.stats.sent.nacks = stats.nacks;
                 self.stats.loss = stats.loss.or(self.stats.loss);
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! How a viewer and the car find each other: the page, WHEP, `/camera` and `/stats` over HTTP. `gate` owns the public socket
+//! How a viewer and the car find each other: the page, WHEP, `/camera`, `/stats` and `/metrics` over HTTP. `gate` owns the public socket
 //! and lets only whole, well-framed requests through to `http` (tiny_http in threads of its own); what they mean is
 //! decided by `whep`, `camera`, `origin` and `page`, which are pure. `run.rs` takes requests and gives replies through
 //! [`Signal`]; neither call waits. Never sees a frame.
@@ -69,6 +69,8 @@ pub enum Request {
     },
     /// GET /stats
     Stats,
+    /// GET /metrics
+    Metrics,
     /// GET /camera: how the camera is set.
     Camera,
     /// PATCH /camera
@@ -103,6 +105,8 @@ pub enum Reply {
     Closed,
     /// 200 application/json
     Json(String),
+    /// 200 text/plain; version=0.0.4: Prometheus' text format
+    Metrics(String),
     /// An error, with a sentence as text/plain.
     Refused(Refusal),
 }

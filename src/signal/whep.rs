@@ -159,6 +159,8 @@ pub(super) fn answer(reply: Reply) -> Answer {
         Reply::Taken => Answer::empty(204),
         Reply::Closed => Answer::empty(200),
         Reply::Json(json) => Answer::of(200, "application/json", json),
+        // As Prometheus' documentation names it, "Exposition formats".
+        Reply::Metrics(text) => Answer::of(200, "text/plain; version=0.0.4; charset=utf-8", text),
         Reply::Refused(refusal) => refused(refusal),
     }
 }

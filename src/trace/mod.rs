@@ -1,11 +1,20 @@
-//! What it cost: counters and the document behind `/stats`. A leaf that every slice may fill. Never allocates on the
-//! frame path: a slice counts in plain integers and copies them out when somebody asks.
+//! What it cost: counters, the documents behind `/stats` and `/metrics`, and the line in the log. A leaf that every
+//! slice may fill. Never allocates on the frame path: a slice counts in plain integers and copies them out when asked.
 
+mod digest;
+mod events;
+mod file;
+mod metrics;
+mod ring;
 mod stages;
 
 use serde::Serialize;
 
-pub use stages::{Stage, Stages};
+pub use digest::Digest;
+pub use file::TraceFile;
+pub use metrics::metrics;
+pub use ring::{Record, Ring};
+pub use stages::{Durations, Percentiles, Stage, StageStats, Stages, WINDOW};
 
 /// The whole of `/stats`. Counters run from the start of the program (for a viewer: of its session).
 #[derive(Debug, Clone, Serialize)]
@@ -20,6 +29,10 @@ pub struct Stats {
     pub source: SourceStats,
     /// All datagrams together.
     pub link: LinkStats,
+    /// How long frames were in each stage of their way through the car.
+    pub stages: Vec<StageStats>,
+    /// Power and heat; none where nothing tells of them.
+    pub board: Option<BoardStats>,
     /// One entry for each viewer that is there now.
     pub viewers: Vec<ViewerStats>,
 }
@@ -87,21 +100,14 @@ pub struct LinkStats {
     pub viewers_admitted: u64,
     /// Viewers gone since the start.
     pub viewers_gone: u64,
+    /// What was sent to viewers, those who are gone among them.
+    #[serde(flatten)]
+    pub sent: Sent,
 }
 
-/// One viewer.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ViewerStats {
-    /// The last part of its WHEP resource, shortened: enough to tell viewers apart, not enough to end a session.
-    pub session: String,
-    /// Its address, once known.
-    pub remote: Option<String>,
-    /// `connecting`, `securing`, `waiting` (for a keyframe), `live`.
-    pub state: &'static str,
-    /// Seconds since its offer.
-    pub age_s: f64,
-    /// Whether its offer came from our own page.
-    pub own_page: bool,
+/// What was sent to one viewer, or to all there ever were.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Sent {
     /// Frames sent.
     pub frames: u64,
     /// Of those, keyframes.
@@ -118,8 +124,75 @@ pub struct ViewerStats {
     pub plis: u64,
     /// Full intra requests.
     pub firs: u64,
+}
+
+impl Sent {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            frames: self.frames + other.frames,
+            keyframes: self.keyframes + other.keyframes,
+            frames_dropped: self.frames_dropped + other.frames_dropped,
+            packets: self.packets + other.packets,
+            bytes: self.bytes + other.bytes,
+            nacks: self.nacks + other.nacks,
+            plis: self.plis + other.plis,
+            firs: self.firs + other.firs,
+        }
+    }
+}
+
+/// Power and heat of the board at this moment; each none where nothing tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct BoardStats {
+    /// The supply is, or within two seconds was, below 4.63 V.
+    pub undervoltage: Option<bool>,
+    /// The firmware slows the processor down for want of voltage or for heat.
+    pub throttled: Option<bool>,
+    /// The firmware holds the processor's clock below its maximum.
+    pub clock_capped: Option<bool>,
+    /// The chip is at its temperature limit.
+    pub too_warm: Option<bool>,
+}
+
+/// One viewer.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ViewerStats {
+    /// The last part of its WHEP resource, shortened: enough to tell viewers apart, not enough to end a session.
+    pub session: String,
+    /// Its address, once known.
+    pub remote: Option<String>,
+    /// `connecting`, `securing`, `waiting` (for a keyframe), `live`.
+    pub state: &'static str,
+    /// Seconds since its offer.
+    pub age_s: f64,
+    /// Whether its offer came from our own page.
+    pub own_page: bool,
+    /// What was sent to it.
+    #[serde(flatten)]
+    pub sent: Sent,
     /// Round trip in milliseconds.
     pub rtt_ms: Option<f64>,
     /// Fraction lost, 0 to 1, as the viewer reports it.
     pub loss: Option<f32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A car that has just started.
+    pub(super) fn stats() -> Stats {
+        Stats {
+            version: "0.0.0",
+            build: "0123456789abcdef".into(),
+            uptime_s: 1.5,
+            source: SourceStats::default(),
+            link: LinkStats::default(),
+            stages: Vec::new(),
+            board: None,
+            viewers: Vec::new(),
+        }
+    }
 }

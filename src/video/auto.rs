@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Choice;
+use super::v4l2::a_few;
 
 /// Four characters that name a pixel format (kernel documentation, "Image Formats").
 pub type FourCc = [u8; 4];
@@ -144,8 +145,11 @@ fn nothing_found(
     rpicam: Rpicam,
 ) -> String {
     match (camera, encoder, refused) {
+        (Some(camera), ..) if camera.gives.is_empty() => {
+            format!("{} gives nothing yet; start the program that feeds it, then windshield again", name(camera))
+        }
         (Some(camera), None, _) => {
-            format!("{} gives {} and no H.264, and no encoder was found", name(camera), list(&camera.gives))
+            format!("{} gives {} but no H.264, and no encoder was found", name(camera), list(&camera.gives))
         }
         (Some(camera), Some(encoder), _) => {
             format!("{} gives {}, which {} does not take", name(camera), list(&camera.gives), name(encoder))
@@ -166,14 +170,9 @@ fn name(node: &Node) -> String {
     format!("{} ({})", Path::new(&node.path).display(), node.driver)
 }
 
-/// A few formats are enough for a sentence.
 fn list(formats: &[FourCc]) -> String {
-    const MOST: usize = 4;
-    let names: Vec<_> = formats.iter().take(MOST).map(|format| String::from_utf8_lossy(format).into_owned()).collect();
-    match names.as_slice() {
-        [] => "no format".to_owned(),
-        _ => names.join(", ") + if formats.len() > MOST { ", .." } else { "" },
-    }
+    let names: Vec<_> = formats.iter().map(|format| String::from_utf8_lossy(format)).collect();
+    a_few(&names)
 }
 
 #[cfg(test)]

@@ -134,7 +134,9 @@ impl Clip {
         self.bytes += bytes.len() as u64;
         self.next = (self.next + 1) % self.units.len();
         let captured = Micros(self.last_due.0.saturating_sub(behind));
-        take(Frame { bytes, keyframe: unit.keyframe, captured, encoding: None, dequeued: Micros::of(now) });
+        // The tick may have come due after the turn of the loop began.
+        let dequeued = Micros::of(now).max(captured);
+        take(Frame { bytes, keyframe: unit.keyframe, captured, encoding: None, dequeued });
         true
     }
 

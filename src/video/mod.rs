@@ -16,6 +16,7 @@ pub mod demo;
 pub mod encoder;
 mod group;
 mod input;
+mod leaving;
 mod nodes;
 mod parameter_sets;
 pub mod pipe;

@@ -11,8 +11,9 @@ use mio::{Registry, Token};
 use super::Wakeup;
 use super::assembler::Assembler;
 use super::backoff::Backoff;
-use super::group::{Group, Signal};
+use super::group::Group;
 use super::input::{Brought, Input};
+use super::leaving::{Gone, Leaving, Next};
 use super::trouble::{Subject, Trouble, how_it_ended};
 use crate::frame::{Frame, Obeyed, Order};
 use crate::message::Severity;
@@ -30,14 +31,6 @@ const SHOWN: Duration = Duration::from_secs(5);
 /// So many bytes without a single NAL unit are no H.264, nor is anything with fewer than one in four times as many: in
 /// noise, a start code appears about every 16 MiB.
 const FOREIGN: u64 = 64 << 10;
-
-/// A shell whose output has ended is about to exit by itself; then a program has a second to tidy up, then none.
-const TO_EXIT: Duration = Duration::from_millis(100);
-const TO_LEAVE: Duration = Duration::from_secs(1);
-const TO_DIE: Duration = Duration::from_millis(200);
-
-/// Between two looks at a group that is ending. Signals of child processes are not ours to catch.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// A stream that comes by itself, and whoever sends it.
 #[derive(Debug)]
@@ -82,36 +75,13 @@ enum State {
         started: Instant,
     },
     /// Its output has ended; the rest of it must.
-    Leaving {
-        group: Group,
-        started: Instant,
-        step: Step,
-        until: Instant,
-        look: Instant,
-        next: Next,
-    },
+    Leaving(Leaving),
     /// Before the next attempt.
     Waiting {
         until: Instant,
     },
     /// Nothing more will come.
     Ended,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Exit,
-    Leave,
-    Die,
-}
-
-/// What follows when a program has gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// It ended by itself: pause, then another attempt.
-    Pause,
-    /// We ended it, to start its successor at once.
-    Successor,
 }
 
 impl Pipe {
@@ -153,16 +123,15 @@ impl Pipe {
         let Origin::Command { command, .. } = &mut self.origin else { return };
         *command = successor;
         match std::mem::replace(&mut self.state, State::Ended) {
-            State::Running { input, group: Some(mut group), started } => {
+            State::Running { input, group: Some(group), started } => {
                 input.close(&self.registry);
                 self.more = false;
-                group.signal(Signal::Leave);
-                let (step, until) = (Step::Leave, now + TO_LEAVE);
-                self.state = State::Leaving { group, started, step, until, look: now + LOOK, next: Next::Successor };
+                self.state = State::Leaving(Leaving::for_successor(group, started, now));
                 self.say(Trouble::Replaced);
             }
-            State::Leaving { group, started, step, until, look, .. } => {
-                self.state = State::Leaving { group, started, step, until, look, next: Next::Successor };
+            State::Leaving(mut leaving) => {
+                leaving.next = Next::Successor;
+                self.state = State::Leaving(leaving);
             }
             // The next attempt will be with the new command; or there will be none.
             other => self.state = other,
@@ -207,7 +176,7 @@ impl Pipe {
                 self.take_in(now);
                 self.assembler.handle_timeout(now);
             }
-            State::Leaving { look, .. } if *look <= now => self.see_off(now),
+            State::Leaving(leaving) if leaving.poll_timeout() <= now => self.see_off(now),
             State::Waiting { until } if *until <= now => self.start(now),
             _ => {}
         }
@@ -221,7 +190,7 @@ impl Pipe {
                 let patience = (!self.trouble.is_about_silence()).then(|| self.last_frame + PATIENCE);
                 [self.assembler.poll_timeout(), patience].into_iter().flatten().min()
             }
-            State::Leaving { look, .. } => Some(*look),
+            State::Leaving(leaving) => Some(leaving.poll_timeout()),
             State::Waiting { until } => Some(*until),
             State::Ended => None,
         };
@@ -275,7 +244,7 @@ impl Pipe {
             },
             state: match self.state {
                 State::Running { .. } if self.frames > self.frames_before => "running",
-                State::Running { .. } | State::Leaving { .. } | State::Waiting { .. } => "waiting",
+                State::Running { .. } | State::Leaving(_) | State::Waiting { .. } => "waiting",
                 State::Ended => "ended",
             },
             sentence: self.notice().map_or_else(String::new, |(_, sentence)| sentence.to_owned()),
@@ -305,7 +274,7 @@ impl Pipe {
                     group.end();
                 }
             }
-            State::Leaving { mut group, .. } => group.end(),
+            State::Leaving(mut leaving) => leaving.group.end(),
             State::Waiting { .. } | State::Ended => {}
         }
         self.more = false;
@@ -346,36 +315,18 @@ impl Pipe {
         let State::Running { input, group, started } = std::mem::replace(&mut self.state, State::Ended) else { return };
         input.close(&self.registry);
         if let Some(group) = group {
-            self.state =
-                State::Leaving { group, started, step: Step::Exit, until: now + TO_EXIT, look: now, next: Next::Pause };
+            self.state = State::Leaving(Leaving::by_itself(group, started, now));
             self.see_off(now);
         }
     }
 
     /// Sees to it that nothing is left of a program whose output has ended, and then arranges the next attempt.
     fn see_off(&mut self, now: Instant) {
-        let State::Leaving { group, started, step, until, look, next: after } = &mut self.state else { return };
-        *look = now + LOOK;
-        let gone = group.is_gone();
-        if !gone && now < *until {
-            return;
-        }
-        let next = match *step {
-            _ if gone => None,
-            Step::Exit => Some((Step::Leave, Signal::Leave, TO_LEAVE)),
-            Step::Leave => Some((Step::Die, Signal::Die, TO_DIE)),
-            // Dead, but not buried by whoever should, or hanging in a driver: no reason to wait longer.
-            Step::Die => None,
-        };
-        match next {
-            Some((next, signal, patience)) => {
-                group.signal(signal);
-                (*step, *until) = (next, now + patience);
-            }
-            None if *after == Next::Successor => self.start(now),
-            None => {
-                let status = group.status();
-                let (by_us, started) = (*step != Step::Exit, *started);
+        let State::Leaving(leaving) = &mut self.state else { return };
+        match leaving.handle_timeout(now) {
+            None => {}
+            Some(Gone { next: Next::Successor, .. }) => self.start(now),
+            Some(Gone { status, by_us, started, .. }) => {
                 let ended = how_it_ended(self.who(), status, by_us);
                 self.wait(ended, started, now);
             }
@@ -424,7 +375,7 @@ impl Pipe {
         let trouble = match self.state {
             // Said when it began.
             State::Waiting { .. } => return,
-            State::Leaving { .. } => return,
+            State::Leaving(_) => return,
             State::Ended => Trouble::Ended,
             State::Running { .. } if self.is_foreign() => Trouble::Foreign,
             State::Running { .. } if now >= self.last_frame + PATIENCE => match tally {

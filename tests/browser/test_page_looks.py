@@ -20,6 +20,12 @@ def test_the_picture_fills_the_screen(car, watch, screenshots, name):
                    return { x, y, width, height, spills: root.scrollWidth > innerWidth || root.scrollHeight > innerHeight }; }""")
     assert not box["spills"], f"the page scrolls: {box}"
     assert box["x"] <= 0 and box["y"] <= 0 and box["width"] >= width - 1 and box["height"] >= height - 1, box
+    # Over the picture lies one small figure, clear of where the bar comes.
+    figure = page.page.locator("#age")
+    figure.wait_for(state="visible")
+    over = figure.bounding_box()
+    assert over["width"] <= 270 and over["height"] <= 44 and over["y"] < height / 4, over
+    assert not page.page.locator("#panel").is_visible()
     muted = page.page.evaluate("(() => { const v = document.querySelector('video'); return [v.muted, v.playsInline, v.autoplay]; })()")
     assert muted == [True, True, True]
 
@@ -29,6 +35,7 @@ def test_a_sentence_is_readable_when_nobody_answers(car, watch, screenshots):
     page = watch(one.url, viewport={"width": 844, "height": 390})
     page.wait_shown(10)
     one.stop()
-    said = page.wait_said(".{10}")
-    page.page.get_by_text(said[:20]).first.wait_for(state="visible")
+    page.wait_said(".{10}")
+    # The words change as the page tries again: whatever they are by now, they are to be seen.
+    page.page.locator("#sentence").wait_for(state="visible")
     page.page.screenshot(path=screenshots / "car-away.png")

@@ -8,7 +8,6 @@ const { Watchdog } = await load("watchdog");
 const { Heart } = await load("heart");
 const { Outage } = await load("outage");
 const { Backoff } = await load("backoff");
-const { ClockOffset } = await load("clock");
 
 /** Pictures every `step` from `from` up to and with `to`. */
 function play(dog, from, to, step) {
@@ -136,21 +135,4 @@ test("attempts are spaced from 0.5 s to 5 s, never less than the car asked for, 
   backoff.reset();
   assert.equal(backoff.next(7000), 7000);
   assert.equal(backoff.next(10), 1000);
-});
-
-test("the clock offset comes from the shortest round trip", () => {
-  const clock = new ClockOffset();
-  assert.equal(clock.offsetUs, null);
-  clock.add(1000, 501_500, 501_500, 2000);
-  assert.deepEqual([clock.offsetUs, clock.rttUs], [500_000, 1000]);
-  // This one waited in a queue on its way here: its middle is wrong by 20 ms.
-  clock.add(10_000, 510_500, 510_500, 51_000);
-  assert.deepEqual([clock.offsetUs, clock.rttUs], [500_000, 1000]);
-  clock.add(100_000, 600_210, 600_210, 100_400);
-  assert.deepEqual([clock.offsetUs, clock.rttUs], [500_010, 400]);
-  for (let n = 0; n < 60; n += 1) clock.add(200_000, 700_000, 700_000, 201_000);
-  assert.deepEqual([clock.offsetUs, clock.rttUs], [499_500, 1000], "an old sample is forgotten after a minute");
-  clock.clear();
-  clock.add(500, 0, 0, 400);
-  assert.equal(clock.offsetUs, null);
 });

@@ -83,3 +83,9 @@ test("a token is asked for without blame", () => {
   const words = describe(lost({ stage: "signaling", kind: "token" }, { retryInMs: null }));
   assert.deepEqual([words.tone, words.next], ["info", ""]);
 });
+
+test("what the board says of its power is shown over a live picture while it lasts, and can be put away", () => {
+  const text = "The board's voltage is too low: it slows down. Try a better supply or a shorter cable.";
+  const words = describe(state({ notices: [{ kind: "notice", topic: 4, severity: 1, text, ageMs: 60_000 }] }));
+  assert.deepEqual([words.tone, words.text, words.dismiss], ["warn", text, `4 ${text}`]);
+});

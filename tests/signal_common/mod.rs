@@ -90,6 +90,7 @@ pub fn agree(request: &Request) -> Reply {
         Request::Patch { .. } => Reply::Taken,
         Request::Close { .. } => Reply::Closed,
         Request::Stats | Request::Camera => Reply::Json("{}".to_owned()),
+        Request::Metrics => Reply::Metrics("up 1\n".to_owned()),
         Request::ChangeCamera { change } => Reply::Json(change.clone()),
     }
 }

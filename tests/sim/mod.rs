@@ -130,6 +130,8 @@ pub struct World {
     pub forwarded: Option<IpAddr>,
     /// What the car hears, if somebody writes it down.
     pub heard: Option<Vec<Datagram>>,
+    /// When the time that stages are measured over was over.
+    pub windows_ended: Vec<Instant>,
     next_frame: Instant,
     next_ticket: u64,
     answers: VecDeque<(u64, Answer)>,
@@ -188,6 +190,7 @@ impl World {
             unreachable: Vec::new(),
             forwarded: None,
             heard: None,
+            windows_ended: Vec::new(),
             next_frame: now,
             next_ticket: 0,
             answers: VecDeque::new(),
@@ -483,6 +486,7 @@ impl World {
                         self.car.order_answered(self.now, order, self.obeys, &mut self.wire);
                     }
                     link::Output::Answer(ticket, answer) => self.hand_over(ticket, answer),
+                    link::Output::WindowEnded => self.windows_ended.push(self.now),
                 }
             }
             if self.wire.sent.is_empty() {

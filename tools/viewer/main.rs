@@ -12,6 +12,7 @@ mod options;
 mod pictures;
 mod report;
 mod sink;
+#[path = "../shared/socket.rs"]
 mod socket;
 #[allow(dead_code)]
 #[path = "../shared/wait.rs"]

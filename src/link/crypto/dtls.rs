@@ -5,11 +5,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use dimpl::crypto::{CryptoProvider, rust_crypto};
 use dimpl::{Config, Dtls};
 use str0m::crypto::CryptoError;
 use str0m::crypto::dtls::{
     DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion,
 };
+
+use super::keys::{self, Keys};
+
+/// Like the set-up, read once for all viewers.
+static KEYS: Keys = Keys::new();
 
 /// Makes the DTLS side of each viewer.
 #[derive(Debug, Default)]
@@ -32,9 +38,9 @@ impl Handshakes {
             return Ok(config.clone());
         }
         // No cookie: that a viewer is where it says it is, ICE has already shown (RFC 8827 section 5.3).
-        let mut builder = Config::builder()
-            .with_crypto_provider(dimpl::crypto::rust_crypto::default_provider())
-            .use_server_cookie(false);
+        let provider =
+            CryptoProvider { kx_groups: keys::GROUPS, key_provider: &KEYS, ..rust_crypto::default_provider() };
+        let mut builder = Config::builder().with_crypto_provider(provider).use_server_cookie(false);
         if let Some(mtu) = mtu {
             builder = builder.mtu(mtu);
         }

@@ -5,6 +5,7 @@
 //! | for | file | by |
 //! |---|---|---|
 //! | handshake, data channels | `dtls` | dimpl with RustCrypto, one set-up for all viewers |
+//! | keys of handshakes | `keys` | `p256`, `x25519-dalek`: the car's read once, X25519 before P-256 |
 //! | pictures | `srtp`, `counter` | `aes` and `aes-gcm` (processor's instructions if there); on ARMv6 the `table` |
 //! | SRTP and STUN authentication, fingerprints | `mac` | `sha1`, `sha2`, the keys' part remembered |
 //! | certificate | `certificate`, its key kept by `identity` | `p256`, rcgen |
@@ -15,6 +16,7 @@ mod certificate;
 mod counter;
 mod dtls;
 pub mod identity;
+mod keys;
 mod mac;
 mod srtp;
 #[cfg(any(test, target_arch = "arm"))]

@@ -22,7 +22,7 @@ use super::viewer::{Happened, Viewer};
 use crate::frame::{Frame, Obeyed, Order, Stamps};
 use crate::h264::{ProfileLevelId, kind, nals};
 use crate::message::{Severity, ToPage, Topic};
-use crate::trace::{LinkStats, Stages, ViewerStats};
+use crate::trace::{LinkStats, Record, Ring, Sent, Stages, ViewerStats};
 
 /// A viewer that sends nothing for this long is gone: its browser answers our checks at least once a second, and our page
 /// beats at 1 Hz besides. str0m alone would notice after 14 to 24 s and keep sending.
@@ -54,7 +54,11 @@ pub struct Viewers {
     outputs: VecDeque<Output>,
     happened: Vec<Happened>,
     stats: LinkStats,
+    /// What was sent to viewers who are gone.
+    sent_before: Sent,
     stages: Stages,
+    /// The stamps of the last frames, if somebody may want them.
+    ring: Option<Ring>,
 }
 
 impl Viewers {
@@ -76,7 +80,9 @@ impl Viewers {
             outputs: VecDeque::new(),
             happened: Vec::new(),
             stats: LinkStats::default(),
+            sent_before: Sent::default(),
             stages: Stages::default(),
+            ring: None,
         }
     }
 
@@ -177,6 +183,9 @@ impl Viewers {
             let waited = viewer.waits();
             if let Some(stamps) = viewer.send_frame(now, frame, stamps, payloads, outlet, &mut self.happened) {
                 self.stages.viewer(&stamps);
+                if let Some(ring) = &mut self.ring {
+                    ring.push(Record { viewer: viewer.number(), stamps });
+                }
             }
             if waited && !viewer.waits() && self.no_keyframes.is_some() {
                 let withdrawn = ToPage::Notice { topic: Topic::Keyframe, severity: Severity::Info, text: "" };
@@ -200,13 +209,16 @@ impl Viewers {
             self.admit(now, ticket, offer, ProfileLevelId::CONSTRAINED_BASELINE, outlet);
         }
         self.settle(now, outlet);
+        if self.stages.handle_timeout(now, !self.viewers.is_empty()) {
+            self.outputs.push_back(Output::WindowEnded);
+        }
     }
 
     /// When [`Self::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let viewers = self.viewers.iter().map(|v| v.poll_timeout().min(v.last_heard + SILENCE));
         let pending = self.pending.iter().map(|p| p.until);
-        viewers.chain(pending).chain(self.keyframes.due()).min()
+        viewers.chain(pending).chain(self.keyframes.due()).chain(self.stages.poll_timeout()).min()
     }
 
     /// What is to be done elsewhere, oldest first.
@@ -234,7 +246,12 @@ impl Viewers {
     }
 
     /// A sentence for everyone who watches, now and later, until another of its topic replaces it; empty withdraws it.
+    /// Said again it costs nothing, so that the caller need not remember.
     pub fn set_notice(&mut self, now: Instant, topic: Topic, severity: Severity, text: &str, outlet: &mut dyn Outlet) {
+        let before = self.notices.iter().find(|(t, _, _)| *t == topic);
+        if before.map_or(text.is_empty(), |(_, s, t)| (*s, t.as_str()) == (severity, text)) {
+            return;
+        }
         self.notices.retain(|(t, _, _)| *t != topic);
         if !text.is_empty() {
             self.notices.push((topic, severity, text.to_string()));
@@ -255,12 +272,23 @@ impl Viewers {
 
     /// Counters of all together; those of the socket are the caller's to add.
     pub fn link_stats(&self) -> LinkStats {
-        self.stats
+        let sent = self.viewers.iter().fold(self.sent_before, |sum, viewer| sum.plus(viewer.sent()));
+        LinkStats { sent, ..self.stats }
     }
 
-    /// How long frames were in each stage.
+    /// How long frames were in each stage; [`Output::WindowEnded`] says when it is worth a look.
     pub fn stages(&self) -> &Stages {
         &self.stages
+    }
+
+    /// Keeps the stamps of the last frames from now on.
+    pub fn keep_stamps(&mut self) {
+        self.ring.get_or_insert_default();
+    }
+
+    /// A copy of the stamps that are kept, oldest first.
+    pub fn kept_stamps(&self) -> Vec<Record> {
+        self.ring.as_ref().map(Ring::records).unwrap_or_default()
     }
 
     /// Counters of each.
@@ -333,7 +361,12 @@ impl Viewers {
             }
         }
         let before = self.viewers.len();
-        self.viewers.retain(Viewer::is_alive);
+        self.viewers.retain(|viewer| {
+            if !viewer.is_alive() {
+                self.sent_before = self.sent_before.plus(viewer.sent());
+            }
+            viewer.is_alive()
+        });
         let gone = before - self.viewers.len();
         if gone > 0 {
             self.stats.viewers_gone += gone as u64;
@@ -341,7 +374,10 @@ impl Viewers {
         }
         if self.viewers.is_empty() {
             self.keyframes.forget();
-        } else if self.keyframes.take_order(now) {
+            return;
+        }
+        self.stages.watched(now);
+        if self.keyframes.take_order(now) {
             self.stats.keyframe_orders += 1;
             self.outputs.push_back(Output::Order(Order::Keyframe));
         }

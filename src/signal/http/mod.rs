@@ -217,10 +217,11 @@ impl Reception {
         }
         let outcome = match (path, asked.method) {
             ("/stats", "GET" | "HEAD") => Outcome::Ask(Request::Stats),
+            ("/metrics", "GET" | "HEAD") => Outcome::Ask(Request::Metrics),
             ("/healthz", "GET" | "HEAD") => Outcome::Answer(Answer::of(200, "text/plain; charset=utf-8", "ok\n")),
             _ => Outcome::Answer(page::serve(asked.method, path, self.options.static_dir.as_deref())),
         };
-        let cors = if path == "/stats" { whep::cors(&asked, &self.origins) } else { Vec::new() };
+        let cors = if matches!(path, "/stats" | "/metrics") { whep::cors(&asked, &self.origins) } else { Vec::new() };
         (outcome, cors)
     }
 }

@@ -111,7 +111,7 @@ fn each_machine_gets_the_best_it_has_and_the_reason() {
             vec![usb("/dev/video0", &["YUYV", "MJPG"]), metadata.clone()],
             Missing,
             Choice::Demo,
-            "/dev/video0 (uvcvideo) gives YUYV, MJPG and no H.264, and no encoder was found",
+            "/dev/video0 (uvcvideo) gives YUYV, MJPG but no H.264, and no encoder was found",
         ),
         (
             "Pi, USB camera",
@@ -151,6 +151,20 @@ fn each_machine_gets_the_best_it_has_and_the_reason() {
             Missing,
             Choice::Demo,
             "no camera was found",
+        ),
+        (
+            "a loopback device that says it is a camera, without a feeder",
+            vec![node("/dev/video0", "v4l2 loopback", "Dummy", 0x0520_0003, &[], &["H264"])],
+            Missing,
+            Choice::Demo,
+            "/dev/video0 (v4l2 loopback) gives nothing yet; start the program that feeds it",
+        ),
+        (
+            "the kernel's test camera",
+            vec![node("/dev/video0", "vivid", "vivid", 0x0520_0001, &["YUYV"; 70], &[])],
+            Missing,
+            Choice::Demo,
+            "gives YUYV, YUYV, YUYV, YUYV, YUYV and 65 more but no H.264",
         ),
         (
             "a loopback device that is fed",

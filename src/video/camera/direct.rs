@@ -8,8 +8,7 @@ use mio::{Registry, Token};
 use super::super::Options;
 use super::super::v4l2::H264;
 use super::super::v4l2::node::Node;
-use super::super::v4l2::ring::{Filled, Ring};
-use super::feed::Device;
+use super::device::Device;
 use super::health::Fault;
 use super::setup::{Codec, apply_settings};
 use super::stream::{Stream, Wanted};
@@ -65,35 +64,15 @@ impl Device for Direct {
         Ok(Self { stream, codec })
     }
 
-    fn start(&mut self) -> Result<(), Fault> {
-        self.stream.start()
+    fn stream(&self) -> &Stream {
+        &self.stream
     }
 
-    fn restart(&mut self) -> Result<(), Fault> {
-        self.stream.restart()
-    }
-
-    fn dequeue(&mut self) -> Result<Option<Filled>, Fault> {
-        self.stream.dequeue()
-    }
-
-    fn give_back(&mut self, index: u32) -> Result<(), Fault> {
-        self.stream.give_back(index)
-    }
-
-    fn check(&mut self) -> Result<(), Fault> {
-        self.stream.check()
-    }
-
-    fn memory(&self) -> &Ring {
-        &self.stream.ring
+    fn stream_mut(&mut self) -> &mut Stream {
+        &mut self.stream
     }
 
     fn codec(&self) -> (&Codec, &Node) {
         (&self.codec, &self.stream.node)
-    }
-
-    fn camera(&self) -> &Node {
-        &self.stream.node
     }
 }

@@ -2,21 +2,20 @@
 //! `units`, faults through `health`, wishes through `keyframes`. It decides; a [`Device`] does. The same for a camera that
 //! delivers H.264 and for one with an encoder behind it.
 
-use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
 
 use super::super::settings::{Change, Outcome, Settings};
-use super::super::v4l2::node::Node;
-use super::super::v4l2::ring::{Filled, Ring};
 use super::super::{Options, Wakeup};
-use super::health::{self, Fault, Health, Sentence};
+use super::device::Device;
+use super::health::{self, Fault, Health};
 use super::keyframes::{self, Keyframes, Way};
-use super::setup::{self, Codec};
-use super::stamps::{Sequence, Stamps};
+use super::sequence::Sequence;
+use super::setup;
+use super::stamps::Stamps;
+use super::trouble::Trouble;
 use super::units::Units;
 use crate::clock::Micros;
 use crate::frame::{Bitrate, Frame, Obeyed, Order};
@@ -28,43 +27,6 @@ const BATCH: usize = 16;
 
 /// Frames come, and for so long none could be shown.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Something that gives buffers of H.264. Each method is one step, and says which fault it met.
-pub trait Device: fmt::Debug + Sized {
-    /// Where it is.
-    type Place: fmt::Debug;
-    /// As `/stats` names it.
-    const NAME: &'static str;
-
-    /// The device that sentences are about.
-    fn main(place: &Self::Place) -> &PathBuf;
-    /// As `--source` names it.
-    fn source(place: &Self::Place) -> String;
-    /// Opens and prepares it, and queues its buffers; tells what the drivers made of the options.
-    fn open(
-        place: &Self::Place,
-        options: &Options,
-        registry: &Registry,
-        token: Token,
-        told: &mut Vec<String>,
-    ) -> Result<Self, Fault>;
-    /// STREAMON; may be called again after a refusal.
-    fn start(&mut self) -> Result<(), Fault>;
-    /// STREAMOFF, queue, STREAMON.
-    fn restart(&mut self) -> Result<(), Fault>;
-    /// The next buffer.
-    fn dequeue(&mut self) -> Result<Option<Filled>, Fault>;
-    /// A buffer has been read.
-    fn give_back(&mut self, index: u32) -> Result<(), Fault>;
-    /// An event came and no buffer.
-    fn check(&mut self) -> Result<(), Fault>;
-    /// Its buffers.
-    fn memory(&self) -> &Ring;
-    /// What the encoder can be told, and where.
-    fn codec(&self) -> (&Codec, &Node);
-    /// Who has the controls of the camera itself.
-    fn camera(&self) -> &Node;
-}
 
 /// A device and what is known of it.
 #[derive(Debug)]
@@ -92,17 +54,6 @@ pub struct Feed<D: Device> {
     frames: u64,
     keys: u64,
     bytes: u64,
-}
-
-/// What a person should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Trouble {
-    None,
-    Fault(Fault),
-    /// Frames come, but no keyframe to begin with.
-    NoKeyframes,
-    /// Keyframes come, but nobody can decode them.
-    BareKeyframes,
 }
 
 impl<D: Device> Feed<D> {
@@ -301,7 +252,7 @@ impl<D: Device> Feed<D> {
             if !self.health.is_running() {
                 return;
             }
-            let filled = match device.dequeue() {
+            let filled = match device.dequeue(Micros::of(now)) {
                 Ok(Some(filled)) => filled,
                 Ok(None) => break,
                 Err(fault) => return self.fail(now, fault),
@@ -406,6 +357,7 @@ impl<D: Device> Feed<D> {
     fn begun(&mut self, now: Instant, result: Result<(), Fault>) {
         self.units.restart();
         self.sequence.restart();
+        self.stamps.restart();
         self.back.clear();
         match result {
             Ok(()) => {
@@ -457,18 +409,7 @@ impl<D: Device> Feed<D> {
             return;
         }
         let path = D::main(&self.place).display().to_string();
-        self.notice = match &trouble {
-            Trouble::None => None,
-            Trouble::Fault(fault) => Some((Severity::Fault, Sentence(&path, fault).to_string())),
-            Trouble::NoKeyframes => Some((
-                Severity::Fault,
-                format!("the camera {path} sends no keyframe, and a picture can begin nowhere else; asking for one"),
-            )),
-            Trouble::BareKeyframes => Some((
-                Severity::Fault,
-                format!("the camera {path} sends keyframes without parameter sets, which nobody can decode"),
-            )),
-        };
+        self.notice = trouble.sentence(&path).map(|sentence| (Severity::Fault, sentence));
         match &self.notice {
             Some((_, sentence)) => log::warn!("{sentence}"),
             None => log::info!("the camera {path} is well again"),

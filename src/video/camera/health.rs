@@ -30,7 +30,7 @@ pub enum Fault {
     Forbidden,
     /// It is something else; what, in words.
     NoCamera(String),
-    /// It is a camera, but not of this kind; what it offers.
+    /// It is a camera, but not of this kind; what it offers, which may be nothing: a node that nobody feeds.
     WithoutFormat { wanted: &'static str, offers: String },
     /// Another program has it.
     Busy,
@@ -93,6 +93,9 @@ impl fmt::Display for Sentence<'_> {
                 write!(f, "{path} may not be opened by this user; try: sudo usermod -aG video $USER, and log in again")
             }
             Fault::NoCamera(what) => write!(f, "{path} is no camera but {what}; try: v4l2-ctl --list-devices"),
+            Fault::WithoutFormat { offers, .. } if offers.is_empty() => {
+                write!(f, "{path} delivers nothing yet: is the program that feeds it running? waiting for it")
+            }
             Fault::WithoutFormat { wanted, offers } => {
                 write!(f, "{path} does not deliver {wanted} but {offers}")?;
                 if *wanted == "H.264" {
@@ -331,6 +334,7 @@ mod tests {
             Fault::Forbidden,
             Fault::NoCamera("a folder".into()),
             Fault::WithoutFormat { wanted: "H.264", offers: "YUYV, MJPG".into() },
+            Fault::WithoutFormat { wanted: "H.264", offers: String::new() },
             Fault::Busy,
             Fault::Unplugged,
             Fault::Broken("x".into()),

@@ -1,14 +1,17 @@
 //! A V4L2 camera that delivers H.264, and the parts that a camera with an encoder behind it shares with it: `feed` is the
-//! machine, pure parts judge (`health`, `keyframes`, `units`, `stamps`, `level`), edges do (`direct`, `stream`, `setup`).
+//! machine, pure parts judge (`health`, `keyframes`, `units`, `stamps`, `sequence`, `level`), edges do (`direct`, `stream`, `setup`).
 
+pub(super) mod device;
 pub(super) mod direct;
 pub(super) mod feed;
 pub(super) mod health;
 pub(super) mod keyframes;
 pub(super) mod level;
+pub(super) mod sequence;
 pub(super) mod setup;
 pub(super) mod stamps;
 pub(super) mod stream;
+mod trouble;
 pub(super) mod units;
 
 use std::io;

@@ -12,7 +12,7 @@ use mio::{Interest, Registry, Token};
 
 use super::super::v4l2::node::{Event, Identity, Node};
 use super::super::v4l2::ring::{Filled, Memory, Ring};
-use super::super::v4l2::{Format, FourCc, Queue};
+use super::super::v4l2::{Format, FourCc, Queue, a_few};
 use super::health::{Fault, Stage};
 
 /// Frames that lie ready while the loop is busy, plus one lent, plus what a driver keeps for itself. A frame of H.264
@@ -40,7 +40,7 @@ impl fmt::Display for Agreed {
 
 /// A device with its buffers.
 #[derive(Debug)]
-pub(in crate::video) struct Stream {
+pub struct Stream {
     // Before the node: buffers are given back while it is open.
     pub(in crate::video) ring: Ring,
     pub(in crate::video) node: Arc<Node>,
@@ -164,11 +164,7 @@ impl Drop for Stream {
 fn agree(node: &Node, queue: Queue, wanted: &Wanted<'_>) -> Result<Agreed, Fault> {
     let refused = |what| move |error: io::Error| Fault::of(Stage::Prepare(what), &error);
     let offers = node.formats(queue).map_err(refused("listing formats"))?;
-    let without = |offers: &[FourCc]| {
-        let names: Vec<_> = offers.iter().map(FourCc::to_string).collect();
-        let offers = if names.is_empty() { "nothing at all".to_owned() } else { names.join(", ") };
-        Fault::WithoutFormat { wanted: wanted.called, offers }
-    };
+    let without = |offers: &[FourCc]| Fault::WithoutFormat { wanted: wanted.called, offers: a_few(offers) };
     let pixels = wanted.pixels.iter().copied().find(|pixels| offers.contains(pixels));
     let pixels = pixels.ok_or_else(|| without(&offers))?;
     let Wanted { width, height, .. } = *wanted;

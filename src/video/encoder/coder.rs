@@ -9,14 +9,17 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::super::Options;
-use super::super::camera::feed::Device;
+use super::super::camera::device::Device;
 use super::super::camera::health::{Fault, Stage};
 use super::super::camera::setup::{Codec, apply_settings};
+use super::super::camera::stamps::Stamps;
 use super::super::camera::stream::{Stream, Wanted};
 use super::super::v4l2::node::Node;
 use super::super::v4l2::ring::{Filled, Ring};
 use super::super::v4l2::{FourCc, H264};
+use super::inside::Inside;
 use super::m2m::{M2m, Opened, Picture};
+use crate::clock::Micros;
 
 /// Raw formats in the order in which encoders like them: 4:2:0 is what they work in.
 const RAW: [FourCc; 6] = [
@@ -43,8 +46,11 @@ pub struct Coder {
     codec: Codec,
     /// The camera's buffers for the encoder.
     exports: Vec<OwnedFd>,
-    /// A picture that waits for room in the encoder.
+    /// Of the camera's pictures, which the encoder passes on.
+    stamps: Stamps,
+    /// A picture that waits for room in the encoder, stamped by our clock.
     waiting: Option<Filled>,
+    inside: Inside,
     registry: Registry,
     token: Token,
     registered: bool,
@@ -73,6 +79,14 @@ impl Device for Coder {
         Self::open_for(H264, place, options, registry, token, told)
     }
 
+    fn stream(&self) -> &Stream {
+        &self.camera
+    }
+
+    fn stream_mut(&mut self) -> &mut Stream {
+        &mut self.camera
+    }
+
     fn start(&mut self) -> Result<(), Fault> {
         self.encoder.start()?;
         if !self.registered {
@@ -91,6 +105,8 @@ impl Device for Coder {
         }
         self.deregister();
         self.waiting = None;
+        self.inside.clear();
+        self.stamps.restart();
         self.camera.stop()?;
         self.encoder.stop()?;
         while self.encoder.returned()?.is_some() {}
@@ -98,11 +114,12 @@ impl Device for Coder {
         self.start()
     }
 
-    fn dequeue(&mut self) -> Result<Option<Filled>, Fault> {
+    fn dequeue(&mut self, now: Micros) -> Result<Option<Filled>, Fault> {
         while let Some(index) = self.encoder.returned()? {
             self.camera.give_back(index)?;
         }
-        while let Some(filled) = self.camera.dequeue()? {
+        while let Some(mut filled) = self.camera.dequeue()? {
+            filled.stamp = self.stamps.map(filled.clock, filled.stamp, now);
             if filled.broken || self.encoder.is_draining() {
                 self.camera.give_back(filled.index)?;
             } else if let Some(old) = self.waiting.replace(filled) {
@@ -112,11 +129,11 @@ impl Device for Coder {
         if self.encoder.has_room()
             && let Some(filled) = self.waiting.take()
         {
-            self.encode(&filled)?;
+            self.encode(&filled, now)?;
         }
         match self.encoder.dequeue()? {
             None if self.encoder.is_draining() && self.encoder.has_ended() => Err(Fault::Changed),
-            coded => Ok(coded),
+            coded => Ok(coded.map(|coded| self.inside.recognise(coded))),
         }
     }
 
@@ -141,10 +158,6 @@ impl Device for Coder {
 
     fn codec(&self) -> (&Codec, &Node) {
         (&self.codec, &self.encoder.node)
-    }
-
-    fn camera(&self) -> &Node {
-        &self.camera.node
     }
 }
 
@@ -190,7 +203,8 @@ impl Coder {
         let codec = Codec::prepare(&encoder.node, options.camera.profile, options.bitrate, shape, told);
         let registry =
             registry.try_clone().map_err(|error| Fault::of(Stage::Prepare("waiting for the encoder"), &error))?;
-        Ok(Self { camera, encoder, codec, exports, waiting: None, registry, token, registered: false })
+        let (stamps, inside) = (Stamps::default(), Inside::default());
+        Ok(Self { camera, encoder, codec, exports, stamps, waiting: None, inside, registry, token, registered: false })
     }
 
     #[cfg(test)]
@@ -198,7 +212,7 @@ impl Coder {
         &self.encoder
     }
 
-    fn encode(&mut self, filled: &Filled) -> Result<(), Fault> {
+    fn encode(&mut self, filled: &Filled, now: Micros) -> Result<(), Fault> {
         let picture = Picture {
             index: filled.index,
             bytes: self.camera.ring.bytes(filled),
@@ -206,7 +220,9 @@ impl Coder {
             stamp: filled.stamp,
             export: self.exports.get(filled.index as usize),
         };
-        self.encoder.encode(&picture)
+        self.encoder.encode(&picture)?;
+        self.inside.give(filled.stamp, now);
+        Ok(())
     }
 
     fn deregister(&mut self) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 
-use super::super::camera::feed::Device;
+use super::super::camera::device::Device;
 use super::super::camera::health::Fault;
 use super::super::settings::Settings;
 use super::super::v4l2::node::Node;
@@ -30,6 +30,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// YU12 of 640x480.
 const PICTURE: usize = 640 * 480 * 3 / 2;
+
+/// User-Mode Linux, which tests/kernel/run boots with a clock that moves only while everything waits.
+fn time_is_virtual() -> bool {
+    fs::read_to_string("/proc/cmdline").unwrap().contains("time-travel=inf-cpu")
+}
 
 /// The node of vicodec that encodes.
 fn vicodec() -> PathBuf {
@@ -54,7 +59,7 @@ fn coder(poll: &Poll) -> (Coder, String) {
 fn next(poll: &mut Poll, coder: &mut Coder) -> Result<Filled, Fault> {
     let (mut events, end) = (Events::with_capacity(8), Instant::now() + LIMIT);
     loop {
-        if let Some(filled) = coder.dequeue()? {
+        if let Some(filled) = coder.dequeue(Micros::now())? {
             return Ok(filled);
         }
         coder.check()?;
@@ -114,18 +119,23 @@ fn pictures_go_to_the_encoder_without_a_copy_and_frames_carry_their_stamps() {
     let (mut first, mut last) = (None, Micros(0));
     for n in 0..60 {
         let filled = next(&mut poll, &mut coder).unwrap();
-        assert_eq!(filled.clock, Clock::Copied);
+        let now = Micros::now();
+        assert_eq!(filled.clock, Clock::Ours);
         assert!(filled.stamp > last && filled.end > filled.start, "frame {n}: {filled:?}");
+        let given = filled.encoding.unwrap();
+        assert!(filled.stamp <= given && given <= now, "frame {n}: {filled:?} at {now:?}");
         assert!(coder.encoder().in_flight() <= IN_FLIGHT);
         last = filled.stamp;
         first.get_or_insert(last);
         coder.give_back(filled.index).unwrap();
     }
     assert!(!coder.encoder().copies(), "and it stayed so");
-    let ms = last.since(first.unwrap()).as_millis();
+    let us = last.since(first.unwrap()).as_micros();
     // At this size vivid has 25 frames a second at most, and says so.
-    let expected = if told.contains("at 25 fps") { 59 * 40 } else { 59 * 1_000 / 30 };
-    assert!(ms.abs_diff(expected) < 100, "59 intervals in {ms} ms: {told}");
+    let expected = if told.contains("at 25 fps") { 59 * 40_000 } else { 59 * 1_000_000 / 30 };
+    // The guest's clock may tick every 10 ms; a machine in real time may leave pictures out, but makes up none.
+    let late = if time_is_virtual() { 0 } else { expected / 10 };
+    assert!((expected - 20_000..=expected + 20_000 + late).contains(&us), "59 intervals in {us} us: {told}");
 }
 
 #[test]

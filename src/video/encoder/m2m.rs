@@ -12,7 +12,7 @@ use v4l::v4l_sys as sys;
 use super::super::camera::health::{Fault, Stage};
 use super::super::v4l2::node::{Event, Identity, Node};
 use super::super::v4l2::ring::{Filled, Filling, Memory, Ring};
-use super::super::v4l2::{Format, FourCc, Queue};
+use super::super::v4l2::{Format, FourCc, Queue, a_few};
 use crate::clock::Micros;
 
 /// Coded frames that lie ready while the loop is busy.
@@ -79,8 +79,11 @@ impl Opened {
         let list = |queue| node.formats(queue).map_err(|error| Fault::of(Stage::Prepare("listing formats"), &error));
         let gives = list(Queue::CapturePlanes)?;
         if !gives.contains(&coded) {
-            let names: Vec<_> = gives.iter().map(FourCc::to_string).collect();
-            return Err(Fault::Unfit(format!("it encodes to {} and not to {coded}", names.join(", "))));
+            let gives = a_few(&gives);
+            return Err(Fault::Unfit(match gives.is_empty() {
+                true => format!("it encodes to no format, and so not to {coded}"),
+                false => format!("it encodes to {gives} and not to {coded}"),
+            }));
         }
         let takes = list(Queue::OutputPlanes)?;
         Ok(Self { node, identity, takes })

@@ -4,6 +4,7 @@
 pub(super) mod coder;
 #[cfg(test)]
 mod drivers;
+mod inside;
 pub(super) mod m2m;
 
 use std::io;

@@ -1,4 +1,6 @@
-//! The pipe with real programs run by a real shell, in a small loop of its own.
+//! The pipe with real programs run by a real shell, in a small loop of its own. Its time is not the clock's: it stands
+//! while a program has something to do and leaps to the next deadline when there is nothing to wait for but time, so that
+//! a machine that stalls changes nothing.
 
 use std::fs;
 use std::path::Path;
@@ -7,16 +9,21 @@ use std::sync::Arc;
 use mio::{Events, Poll, Waker};
 
 use super::super::access_unit::tests::{PPS, SPS, idr, p};
+use super::super::leaving::Step;
 use super::super::scratch::Scratch;
 use super::*;
 
 /// Far beyond anything these programs need.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Between two looks at a program that is busy, in real time.
+const GLANCE: Duration = Duration::from_millis(2);
 
 /// What `run` does, for one pipe.
 struct Loop {
     poll: Poll,
     pipe: Pipe,
+    now: Instant,
     frames: Vec<(Vec<u8>, bool)>,
     /// Everything that was ever said.
     notices: Vec<String>,
@@ -27,24 +34,27 @@ impl Loop {
         let poll = Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), Token(9)).unwrap());
         let wakeup = Wakeup { registry: poll.registry(), token: Token(0), waker };
-        let pipe = Pipe::command(command, &wakeup, Instant::now()).unwrap();
-        Self { poll, pipe, frames: Vec::new(), notices: Vec::new() }
+        let now = Instant::now();
+        let pipe = Pipe::command(command, &wakeup, now).unwrap();
+        Self { poll, pipe, now, frames: Vec::new(), notices: Vec::new() }
     }
 
     fn turn(&mut self) {
         let mut events = Events::with_capacity(4);
-        let now = Instant::now();
-        let wait = self.pipe.poll_timeout().map(|at| at.saturating_duration_since(now));
-        let wait = if self.pipe.more() { Some(Duration::ZERO) } else { wait };
-        match self.poll.poll(&mut events, Some(wait.unwrap_or(DEADLINE).min(DEADLINE))) {
+        // First this, then the look at what has come: nothing comes after it.
+        let settled = self.is_settled();
+        let wait = if settled || self.pipe.more() { Duration::ZERO } else { GLANCE };
+        match self.poll.poll(&mut events, Some(wait)) {
             // Whoever stops and continues this process interrupts the wait.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
             other => other.unwrap(),
         }
-        let now = Instant::now();
         if !events.is_empty() || self.pipe.more() {
-            self.pipe.handle_ready(now);
+            self.pipe.handle_ready(self.now);
+        } else if settled && let Some(at) = self.pipe.poll_timeout() {
+            self.now = self.now.max(at);
         }
+        let now = self.now;
         self.pipe.handle_timeout(now);
         let frames = &mut self.frames;
         while self.pipe.lend(now, &mut |frame| frames.push((frame.bytes.to_vec(), frame.keyframe))) {}
@@ -52,6 +62,21 @@ impl Loop {
             && self.notices.last().is_none_or(|last| last != sentence)
         {
             self.notices.push(sentence.to_owned());
+        }
+    }
+
+    /// Nothing will happen but by time: the program sleeps as its last deed, lives on without its output, or is dead.
+    fn is_settled(&self) -> bool {
+        match &self.pipe.state {
+            State::Running { group, .. } => {
+                let leader = group.as_ref().unwrap().id();
+                fs::read_to_string(format!("/proc/{leader}/comm")).is_ok_and(|name| name.trim() == "sleep")
+            }
+            State::Leaving(leaving) => {
+                let state = state_of(leaving.group.id());
+                matches!(state, None | Some('Z' | 'X')) || (leaving.step == Step::Exit && state == Some('S'))
+            }
+            State::Waiting { .. } | State::Ended => true,
         }
     }
 
@@ -87,12 +112,15 @@ fn lent(frames: &[(Vec<u8>, bool)]) -> Vec<usize> {
     frames.iter().map(|(bytes, _)| bytes.len()).collect()
 }
 
+/// R, S, Z and so on (proc_pid_stat(5)); None if there is no such process.
+fn state_of(pid: impl std::fmt::Display) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
+}
+
 /// Ended, whether or not somebody has buried it.
 fn is_dead(pid: &str) -> bool {
-    match fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Err(_) => true,
-        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
-    }
+    matches!(state_of(pid), None | Some('Z' | 'X'))
 }
 
 #[test]
@@ -178,7 +206,7 @@ fn on_closing_the_whole_group_ends() {
         let out = quote(&pids);
         let mut it = Loop::new(&format!(
             "{trap} sleep 1000 & echo $$ > {out}; echo $! >> {out}; \
-             (sleep 1000 & echo $! >> {out}; wait) & cat {file}; wait"
+             (sleep 1000 & echo $! >> {out}; wait) & cat {file}; exec sleep 1000"
         ));
         it.until("it runs", |it| {
             it.frames.len() == stream().len() && fs::read_to_string(&pids).unwrap().lines().count() == 3

@@ -15,7 +15,7 @@ use super::super::{Choice, Size};
 use super::*;
 
 /// Far beyond anything these programs need.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
 
 struct Loop {
     poll: Poll,

@@ -1,35 +1,32 @@
-//! EDGE: The device layer and the machine above it on the kernel's own test drivers: vivid (a camera with raw formats whose
-//! faults can be ordered), v4l2loopback (H.264 that the test writes), vicodec (an encoder). They need a kernel that has
-//! them: tests/kernel/run boots one; elsewhere these are ignored.
+//! EDGE: The device layer on the kernel's own test drivers: vivid (a camera with raw formats whose faults can be
+//! ordered); what is above it in `machine`, and in `loopback`, where the test writes the H.264. They need a kernel that
+//! has them: tests/kernel/run boots one; elsewhere these are ignored.
 #![allow(clippy::unwrap_used)]
 
-use std::fs::File;
-use std::io::Write;
+mod loopback;
+mod machine;
+
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Registry, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
 
-use super::super::access_unit;
-use super::super::camera::Camera;
-use super::super::camera::feed::{Device, Feed};
-use super::super::camera::health::{Fault, SILENCE};
-use super::super::camera::setup::Codec;
-use super::super::camera::stamps::Sequence;
+use super::super::camera::device::Device;
+use super::super::camera::feed::Feed;
+use super::super::camera::health::Fault;
+use super::super::camera::sequence::Sequence;
 use super::super::camera::stream::{Stream, Wanted};
 use super::super::settings::Settings;
 use super::super::{Choice, Options, Size, Wakeup};
-use super::node::{Node, zeroed};
-use super::ring::{Clock, Filled, Ring};
-use super::{FourCc, H264, sys};
+use super::FourCc;
+use super::node::Node;
+use super::ring::{Clock, Filled};
 use crate::clock::Micros;
 use crate::frame::Bitrate;
-use crate::message::Severity;
 
 const VIVID: &str = "/dev/video10";
-const LOOPBACK: &str = "/dev/video20";
 
 /// Vivid's own controls: buttons that break something once, and a share of frames to drop.
 const DISCONNECT: u32 = 0x00f0_f041;
@@ -121,74 +118,6 @@ impl Bench {
         }
         None
     }
-}
-
-/// Vivid behind the machine that cameras run in: its pictures are no H.264 and count as dropped, all else is as ever.
-#[derive(Debug)]
-struct Raw {
-    stream: Stream,
-    codec: Codec,
-}
-
-impl Device for Raw {
-    type Place = PathBuf;
-    const NAME: &'static str = "raw";
-
-    fn main(place: &PathBuf) -> &PathBuf {
-        place
-    }
-    fn source(place: &PathBuf) -> String {
-        place.display().to_string()
-    }
-    fn open(
-        place: &PathBuf,
-        _: &Options,
-        registry: &Registry,
-        token: Token,
-        _: &mut Vec<String>,
-    ) -> Result<Self, Fault> {
-        let stream = Stream::open(place, &RAW, registry, token, &mut |_, _, _| {})?;
-        Ok(Self { stream, codec: Codec::default() })
-    }
-    fn start(&mut self) -> Result<(), Fault> {
-        self.stream.start()
-    }
-    fn restart(&mut self) -> Result<(), Fault> {
-        self.stream.restart()
-    }
-    fn dequeue(&mut self) -> Result<Option<Filled>, Fault> {
-        self.stream.dequeue()
-    }
-    fn give_back(&mut self, index: u32) -> Result<(), Fault> {
-        self.stream.give_back(index)
-    }
-    fn check(&mut self) -> Result<(), Fault> {
-        self.stream.check()
-    }
-    fn memory(&self) -> &Ring {
-        &self.stream.ring
-    }
-    fn codec(&self) -> (&Codec, &Node) {
-        (&self.codec, &self.stream.node)
-    }
-    fn camera(&self) -> &Node {
-        &self.stream.node
-    }
-}
-
-/// Vivid behind the machine, past the two attempts to get a keyframe out of it.
-fn raw_feed(bench: &mut Bench) -> Feed<Raw> {
-    let mut feed = bench.feed::<Raw>(VIVID.into());
-    assert_eq!(feed.stats().sentence, "");
-    bench.run(&mut feed, |feed| !feed.stats().keyframes_on_demand).unwrap();
-    frames(bench, &mut feed, 5);
-    feed
-}
-
-/// Waits for so many more frames.
-fn frames<D: Device>(bench: &mut Bench, feed: &mut Feed<D>, count: u64) {
-    let goal = feed.stats().dropped + count;
-    bench.run(feed, |feed| feed.stats().dropped >= goal).expect("frames");
 }
 
 #[test]
@@ -341,158 +270,4 @@ fn a_camera_that_another_has_is_busy_and_free_when_that_lets_go() {
     assert_eq!(bench.stream().unwrap_err(), Fault::Busy);
     drop(first);
     bench.stream().unwrap();
-}
-
-#[test]
-#[ignore = "needs the kernel's test drivers: tests/kernel/run"]
-fn each_fault_of_a_running_camera_is_told_and_over_within_a_second() {
-    let mut bench = Bench::new();
-    let mut feed = raw_feed(&mut bench);
-    for (button, word) in [(QUEUE_ERROR, "failed"), (DISCONNECT, "unplugged")] {
-        let (frames_before, restarts) = (feed.stats().dropped, feed.stats().restarts);
-        set(VIVID, button, 1);
-        let told = |feed: &mut Feed<Raw>| {
-            feed.notice().is_some_and(|(severity, text)| {
-                severity == Severity::Fault && text.contains(word) && text.contains(VIVID)
-            })
-        };
-        bench.run(&mut feed, told).unwrap_or_else(|| panic!("{word}: {:?}", feed.notice()));
-        let fell = Instant::now();
-        bench.run(&mut feed, |feed| feed.notice().is_none()).unwrap_or_else(|| panic!("{:?}", feed.notice()));
-        assert!(fell.elapsed() < Duration::from_secs(1), "{word}: {:?}", fell.elapsed());
-        assert!(feed.stats().restarts > restarts && feed.stats().dropped > frames_before);
-        frames(&mut bench, &mut feed, 30);
-    }
-}
-
-#[test]
-#[ignore = "needs the kernel's test drivers: tests/kernel/run"]
-fn faults_at_each_step_of_the_way_back_are_waited_out() {
-    let mut bench = Bench::new();
-    let mut feed = raw_feed(&mut bench);
-    for button in [START_STREAMING_ERROR, BUF_PREPARE_ERROR, QUEUE_SETUP_ERROR] {
-        set(VIVID, button, 1);
-        set(VIVID, QUEUE_ERROR, 1);
-        bench.run(&mut feed, |feed| feed.notice().is_some()).unwrap();
-        bench.run(&mut feed, |feed| feed.notice().is_none()).unwrap_or_else(|| panic!("{:?}", feed.notice()));
-        frames(&mut bench, &mut feed, 5);
-    }
-    // One of them is still pressed: nothing asked for new buffers. It must not hit the next test.
-    drop(feed);
-    let _ = bench.stream();
-}
-
-#[test]
-#[ignore = "needs the kernel's test drivers: tests/kernel/run"]
-fn a_running_camera_wakes_the_loop_about_once_a_frame() {
-    let mut bench = Bench::new();
-    let mut feed = raw_feed(&mut bench);
-    let goal = feed.stats().dropped + 90;
-    let turns = bench.run(&mut feed, |feed| feed.stats().dropped >= goal).unwrap();
-    assert!((45..=200).contains(&turns), "{turns} turns for 90 frames");
-}
-
-#[test]
-#[ignore = "needs the kernel's test drivers: tests/kernel/run"]
-fn a_busy_camera_is_waited_for_without_spinning_and_taken_when_it_is_free() {
-    let mut bench = Bench::new();
-    let other = bench.stream().unwrap();
-    let mut feed = bench.feed::<Raw>(VIVID.into());
-    assert!(feed.stats().sentence.contains("busy"), "{:?}", feed.notice());
-    let end = Instant::now() + Duration::from_secs(5);
-    let turns = bench.run(&mut feed, |_| Instant::now() >= end).unwrap();
-    assert!((8..=40).contains(&turns), "{turns} turns in 5 s");
-    drop(other);
-    frames(&mut bench, &mut feed, 5);
-    assert_eq!(feed.notice(), None);
-}
-
-#[test]
-#[ignore = "needs the kernel's test drivers: tests/kernel/run"]
-fn a_camera_without_h264_is_told_with_what_it_offers() {
-    let bench = Bench::new();
-    let camera: Camera = bench.feed(VIVID.into());
-    let sentence = camera.stats().sentence;
-    assert!(sentence.contains("does not deliver H.264") && sentence.contains("YUYV"), "{sentence}");
-}
-
-/// The writing end of v4l2loopback.
-struct Writer(File);
-
-impl Writer {
-    fn open() -> Self {
-        let node = Node::open(Path::new(LOOPBACK)).unwrap();
-        let kind = sys::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT;
-        let mut format = sys::v4l2_format { type_: kind, ..zeroed() };
-        let mut pix: sys::v4l2_pix_format = zeroed();
-        (pix.width, pix.height, pix.pixelformat) = (640, 360, H264.0);
-        (pix.field, pix.sizeimage) = (sys::v4l2_field_V4L2_FIELD_NONE, 640 * 360);
-        format.fmt.pix = pix;
-        // SAFETY: S_FMT reads and fills a v4l2_format.
-        unsafe { node.call(v4l::v4l2::vidioc::VIDIOC_S_FMT, &mut format).unwrap() };
-        // The same device by another descriptor would be another writer.
-        Self(node.into_file())
-    }
-
-    fn write(&mut self, unit: &[u8]) {
-        assert_eq!(self.0.write(unit).unwrap(), unit.len());
-    }
-}
-
-fn clip() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let file = files.into_iter().find(|path| path.extension().is_some_and(|end| end == "h264")).unwrap();
-    let stream = std::fs::read(file).unwrap();
-    let cut = access_unit::cut(&stream);
-    cut.units.iter().map(|unit| stream[unit.range.clone()].to_vec()).collect()
-}
-
-#[test]
-#[ignore = "needs the kernel's test drivers: tests/kernel/run"]
-fn access_units_arrive_byte_for_byte_and_a_starved_camera_recovers() {
-    let units = clip();
-    let mut bench = Bench::new();
-    let mut writer = Writer::open();
-    // The first frame after REQBUFS is of full length whatever was written: it is not looked at.
-    writer.write(&units[0]);
-    let mut camera: Camera = bench.feed(LOOPBACK.into());
-    assert_eq!(camera.stats().sentence, "", "{}", camera.describe());
-    assert!(camera.describe().contains("H264 640x360"), "{}", camera.describe());
-    let mut arrived: Vec<Vec<u8>> = Vec::new();
-    let lend = |camera: &mut Camera, arrived: &mut Vec<Vec<u8>>| {
-        let mut lent = 0;
-        while camera.lend(Instant::now(), &mut |frame| arrived.push(frame.bytes.to_vec())) {
-            lent += 1;
-        }
-        lent > 0
-    };
-    let flush = Instant::now() + Duration::from_millis(100);
-    bench.run(&mut camera, |camera| lend(camera, &mut arrived) || Instant::now() >= flush).unwrap();
-    for round in 0..2 {
-        arrived.clear();
-        for unit in &units {
-            writer.write(unit);
-            bench
-                .run(&mut camera, |camera| lend(camera, &mut arrived))
-                .unwrap_or_else(|| panic!("round {round}, frame {} did not come: {:?}", arrived.len(), camera.stats()));
-        }
-        assert_eq!(arrived.len(), units.len());
-        assert!(arrived == units, "byte for byte");
-        // Nothing more is written: the camera is starved, which is told after a second.
-        let stopped = Instant::now();
-        bench.run(&mut camera, |camera| camera.notice().is_some()).unwrap();
-        assert!(stopped.elapsed() >= SILENCE - Duration::from_millis(100), "{:?}", stopped.elapsed());
-        assert!(camera.stats().sentence.contains("no picture for a second"), "{:?}", camera.notice());
-        bench.run(&mut camera, |camera| !camera.more()).unwrap();
-        // And over as soon as there is a picture; the first after a new start does not count, see above.
-        writer.write(&units[0]);
-        bench
-            .run(&mut camera, |camera| {
-                lend(camera, &mut arrived);
-                camera.notice().is_none()
-            })
-            .unwrap();
-    }
 }

@@ -39,6 +39,16 @@ impl fmt::Debug for FourCc {
     }
 }
 
+/// Formats as a sentence can bear them: five, and how many more there are. Empty if there are none.
+pub(super) fn a_few<T: fmt::Display>(formats: &[T]) -> String {
+    const MOST: usize = 5;
+    let names: Vec<_> = formats.iter().take(MOST).map(T::to_string).collect();
+    match formats.len().saturating_sub(MOST) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
 /// Which of a device's queues: frames it gives (capture) or takes (output), in one plane or several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Queue {
@@ -78,6 +88,14 @@ pub(super) struct Format {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_with_seventy_formats_does_not_fill_the_sentence() {
+        let names: Vec<_> = (1..=70).map(|n| format!("F{n}")).collect();
+        assert_eq!(a_few(&names), "F1, F2, F3, F4, F5 and 65 more");
+        assert_eq!(a_few(&names[..5]), "F1, F2, F3, F4, F5");
+        assert_eq!(a_few(&names[..0]), "");
+    }
 
     #[test]
     fn formats_are_named_by_their_letters_whatever_a_driver_says() {

@@ -70,6 +70,8 @@ pub struct Filled {
     pub(in crate::video) sequence: u32,
     pub(in crate::video) stamp: Micros,
     pub(in crate::video) clock: Clock,
+    /// When an encoder was given the raw picture; only whoever gave it knows.
+    pub(in crate::video) encoding: Option<Micros>,
     /// Its content is broken (V4L2_BUF_FLAG_ERROR).
     pub(in crate::video) broken: bool,
     /// Nothing comes after it (V4L2_BUF_FLAG_LAST).
@@ -83,6 +85,8 @@ pub(in crate::video) enum Clock {
     Monotonic,
     /// Copied from the buffer that went in at the other end.
     Copied,
+    /// Mapped to our clock by `camera::stamps` already.
+    Ours,
     Unknown,
 }
 
@@ -190,6 +194,7 @@ impl Ring {
             sequence: raw.sequence,
             stamp: Micros(stamp.unwrap_or(0)),
             clock,
+            encoding: None,
             broken: raw.flags & sys::V4L2_BUF_FLAG_ERROR != 0,
             last: raw.flags & sys::V4L2_BUF_FLAG_LAST != 0,
         }))

@@ -34,6 +34,6 @@ wait
 start
 has /tmp/stats '"name": "demo"'
 has /tmp/stats '/dev/video10 (vivid) gives '
-has /tmp/stats 'and no H.264'
+has /tmp/stats 'more but no H.264'
 kill $car
 echo "$frames frames from the fed node; the demo without it"

@@ -11,7 +11,8 @@ expect() { # DEVICE WORDS
 }
 expect /dev/video99 ""
 expect /dev/null "no video device"
-expect /dev/video10 "H.264"
+expect /dev/video10 " more; with an encoder"
+expect /dev/video20 "delivers nothing yet"
 expect "$(node stateful-encoder)" "no camera"
 expect "$(node vim2m)" "no camera"
 expect /dev/video21 "no camera"

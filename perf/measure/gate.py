@@ -1,0 +1,50 @@
+"""What the gate decides: the key that values are kept under, and whether a count may stand beside the recorded one. Pure."""
+
+import hashlib
+import re
+
+# A count may differ by so much: runs of the same program differ by less than a tenth of it.
+TOLERANCE = 0.01
+ACCEPT = "accept with: perf/count --record"
+
+
+def lock_hash(lock):
+    """Of what is built besides our own code: Cargo.lock without our own package's version."""
+    own = re.compile(r'(\[\[package\]\]\nname = "windshield"\n)version = "[^"]*"\n')
+    return hashlib.sha256(own.sub(r"\1", lock).encode()).hexdigest()[:12]
+
+
+def compiler(verbose):
+    """From `rustc -vV`: release, and the commit that names it."""
+    said = dict(line.split(": ", 1) for line in verbose.splitlines() if ": " in line)
+    return {"rustc": said["release"], "commit": said.get("commit-hash", "unknown")[:12], "host": said["host"]}
+
+
+def name(key):
+    """Of the file for a key."""
+    return f"{key['host']}-rustc-{key['rustc']}-{key['commit']}-lock-{key['lock']}.json"
+
+
+def judge(old, new):
+    """(failures, remarks): sentences about `new` counts beside the recorded `old` ones."""
+    failures, remarks = [], []
+    for line, now in new.items():
+        if line not in old:
+            failures.append(f"{line}: {show(now)}, and nothing is recorded for it; {ACCEPT}")
+            continue
+        before = old[line]
+        change = (now - before) / before if before else (1.0 if now else 0.0)
+        if change > TOLERANCE:
+            failures.append(f"{line}: rose from {show(before)} to {show(now)} ({change:+.1%}); if that is meant, {ACCEPT}")
+        elif change < -TOLERANCE:
+            remarks.append(f"{line}: fell from {show(before)} to {show(now)} ({change:+.1%}); keep it so: perf/count --record")
+    return failures, remarks
+
+
+def missing(old, new, skipped):
+    """Recorded lines that were not counted now. `skipped` are beginnings of lines that this machine cannot count."""
+    return [line for line in old if line not in new and not line.startswith(tuple(skipped))]
+
+
+def show(count):
+    return f"{count:,}" if isinstance(count, int) else f"{count:,.1f}"
