@@ -23,16 +23,16 @@ def measure(bench):
     for kind in KINDS:
         instructions, allocations, packets, frames = once(bench, kind)
         found[kind] = instructions / frames, allocations / frames, packets
-        rows.append([kind, instructions / frames, instructions / frames / packets, allocations / frames, allocations / frames / packets, packets, frames])
-        results.append(result(kind, "instructions", "a frame", value=instructions / frames, count=frames, datagrams_a_frame=packets))
-        results.append(result(kind, "allocations", "a frame", value=allocations / frames, count=frames, datagrams_a_frame=packets))
+        rows.append([kind, *(value for n in (instructions, allocations) for value in (n / frames, n / frames / packets)), packets, frames])
+        for what, n in (("instructions", instructions), ("allocations", allocations)):
+            results.append(result(kind, what, "a frame", value=n / frames, count=frames, datagrams_a_frame=packets))
     text = (
         "valgrind's callgrind, user side, all threads; RTCP, STUN and timers are in it. str0m's own floor is two allocations a datagram.\n\n"
         + table(["sender", "instructions a frame", "a datagram", "allocations a frame", "a datagram", "datagrams a frame", "frames"], rows)
     )
     lines = [
-        figure(name, what, found["windshield"][n], "", {kind: found[kind][n] for kind in ("engine", "bare")})
-        for n, (name, what) in enumerate((("instructions", "instructions a frame, 1 viewer"), ("allocations", "allocations a frame, 1 viewer")))
+        figure(what, f"{what} a frame, 1 viewer", found["windshield"][n], "", {kind: found[kind][n] for kind in ("engine", "bare")})
+        for n, what in enumerate(("instructions", "allocations"))
     ]
     return measured("Instructions and allocations a frame, pipe, 1 viewer", results, text, lines)
 
@@ -77,7 +77,7 @@ def dump(pid, path):
 
 
 def count(text):
-    """(instructions, calls of allocators) in a callgrind file (its format: "Callgrind Format Specification" in valgrind's manual)."""
+    """(instructions, calls of allocators) in a callgrind file ("Callgrind Format Specification" of valgrind's manual)."""
     names, caller, callee, calls = {}, "", "", 0
     for line in text.splitlines():
         key, _, value = line.partition("=")
