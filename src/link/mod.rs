@@ -7,6 +7,7 @@
 //! ```
 
 mod answer;
+mod channels;
 mod control;
 pub mod crypto;
 mod early;
@@ -25,6 +26,7 @@ mod sockaddr;
 pub mod udp;
 mod viewer;
 mod viewers;
+mod wishes;
 
 pub use crypto::Crypto;
 pub use inbox::{Datagram, Inbox, InboxCounters};

@@ -4,20 +4,20 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use str0m::channel::ChannelId;
 use str0m::media::{KeyframeRequestKind, MediaTime, Mid, Pt};
 use str0m::net::{Receive, Transmit};
 use str0m::rtp::{ExtensionValues, RtpWrite};
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
 use super::PlayoutDelay;
+use super::channels::Channels;
 use super::keyframes::Why;
 use super::outlet::{Outlet, Sent};
 use super::packetize::Payload;
-use super::report::Report;
+use super::wishes::Wishes;
 use crate::clock::Micros;
 use crate::frame::{Frame, Stamps};
-use crate::message::{self, FromPage, ToPage};
+use crate::message::{FromPage, ToPage};
 use crate::trace::{self, ViewerStats};
 
 /// Packets kept for retransmission: one second at 2 Mbit/s and then some. Older ones come too late to be shown.
@@ -26,15 +26,6 @@ const RESEND_AGE: Duration = Duration::from_millis(500);
 
 /// No cap on the share of retransmissions: the default (15 %) empties the queue of resends just when loss is worst.
 const RESEND_RATIO_CAP: Option<f32> = None;
-
-/// A wish for a keyframe within this time of the last one sent crossed it on the way and is satisfied already.
-const CROSSED: Duration = Duration::from_millis(100);
-
-/// One viewer's wishes count at most this often, so that nobody makes everyone's picture coarse.
-const WISH_SPACING: Duration = Duration::from_millis(400);
-
-/// How much a viewer may have unsent on its channels; a page that does not read gets no more notices.
-const CHANNEL_BACKLOG: usize = 64 * 1024;
 
 /// What became of feeding a viewer, for `viewers`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,20 +85,11 @@ pub(super) struct Viewer {
     next_seq: u64,
     picture: Picture,
     ice: IceConnectionState,
-    fast: Option<ChannelId>,
-    events: Option<ChannelId>,
-    /// The heartbeat that is to be answered, and when it came.
-    echo: Option<(u64, Micros)>,
-    report: Report,
-    /// Its page has said hello, so it knows what stamps are.
-    wants_stamps: bool,
+    channels: Channels,
+    wishes: Wishes,
     timeout: Instant,
-    wished: Option<Instant>,
-    deferred_wish: Option<Instant>,
-    keyframe_sent: Option<Instant>,
     playout_delay: Option<PlayoutDelay>,
     out: Vec<Transmit>,
-    scratch: Vec<u8>,
     stats: ViewerStats,
 }
 
@@ -134,18 +116,11 @@ impl Viewer {
             next_seq: first_seq.into(),
             picture: Picture::Connecting,
             ice: IceConnectionState::New,
-            fast: None,
-            events: None,
-            echo: None,
-            report: Report::default(),
-            wants_stamps: false,
+            channels: Channels::default(),
+            wishes: Wishes::default(),
             timeout: now,
-            wished: None,
-            deferred_wish: None,
-            keyframe_sent: None,
             playout_delay,
             out: Vec::new(),
-            scratch: Vec::new(),
             stats,
         }
     }
@@ -191,7 +166,7 @@ impl Viewer {
 
     /// When [`Self::handle_timeout`] is due.
     pub(super) fn poll_timeout(&self) -> Instant {
-        [self.deferred_wish, self.report.due()].into_iter().flatten().fold(self.timeout, Instant::min)
+        [self.wishes.due(), self.channels.due()].into_iter().flatten().fold(self.timeout, Instant::min)
     }
 
     /// Time passes.
@@ -200,10 +175,12 @@ impl Viewer {
             self.feed(Input::Timeout(now));
             self.drain(now, outlet, happened);
         }
-        if self.deferred_wish.take_if(|at| *at <= now).is_some() {
-            self.wish(now, happened);
+        if self.wishes.handle_timeout(now) {
+            happened.push(Happened::Wish(Why::Lost));
         }
-        self.tell_stamps(now, false, outlet, happened);
+        if self.channels.tell_stamps(now, false, &mut self.rtc) {
+            self.send_written(now, outlet, happened);
+        }
     }
 
     /// A datagram that was found to be this viewer's.
@@ -269,22 +246,16 @@ impl Viewer {
             self.stats.sent.frames += 1;
             if frame.keyframe {
                 self.stats.sent.keyframes += 1;
-                self.keyframe_sent = Some(now);
-                self.deferred_wish = None;
+                self.wishes.keyframe_sent(now);
             }
         }
         // What is about the picture goes after the picture.
-        if self.wants_stamps && self.fast.is_some() {
-            self.report.add(now, stamps);
-            self.tell_stamps(now, true, outlet, happened);
+        self.channels.frame_sent(now, stamps);
+        if self.channels.tell_stamps(now, true, &mut self.rtc) {
+            self.send_written(now, outlet, happened);
         }
         self.answer_heartbeat(now, outlet, happened);
         Some(stamps)
-    }
-
-    fn tell_stamps(&mut self, now: Instant, after_frame: bool, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
-        let Some((records, count)) = self.report.take(now, after_frame) else { return };
-        self.say(now, &ToPage::Stamps { records: &records[..count] }, outlet, happened);
     }
 
     /// Tells its page something, if it is ours and listens.
@@ -295,17 +266,13 @@ impl Viewer {
         outlet: &mut dyn Outlet,
         happened: &mut Vec<Happened>,
     ) {
-        let fast = matches!(what, ToPage::Echo { .. } | ToPage::Stamps { .. });
-        let Some(id) = (if fast { self.fast } else { self.events }).filter(|_| self.own_page) else { return };
-        let Some(mut channel) = self.rtc.channel(id) else { return };
-        if channel.buffered_amount() > CHANNEL_BACKLOG {
-            return;
+        if self.own_page && self.channels.write(what, &mut self.rtc) {
+            self.send_written(now, outlet, happened);
         }
-        what.write(&mut self.scratch);
-        if let Err(error) = channel.write(true, &self.scratch) {
-            log::debug!("viewer {}: channel: {error}", self.stats.session);
-        }
-        // A write is sent when time moves.
+    }
+
+    /// What was written into the engine is sent when time moves.
+    fn send_written(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
         self.feed(Input::Timeout(now));
         self.drain(now, outlet, happened);
     }
@@ -397,8 +364,8 @@ impl Viewer {
 
     /// An answer owed is a change of its own, so it waits until the engine is drained.
     fn answer_heartbeat(&mut self, now: Instant, outlet: &mut dyn Outlet, happened: &mut Vec<Happened>) {
-        if let Some((sent, received)) = self.echo.take() {
-            self.say(now, &ToPage::Echo { sent, received, answered: outlet.clock() }, outlet, happened);
+        if self.channels.answer_heartbeat(|| outlet.clock(), &mut self.rtc) {
+            self.send_written(now, outlet, happened);
         }
     }
 
@@ -416,22 +383,14 @@ impl Viewer {
                 }
                 self.wish(now, happened);
             }
-            Event::ChannelOpen(id, label) => match label.as_str() {
-                message::FAST => self.fast = Some(id),
-                message::EVENTS => self.events = Some(id),
-                _ => {}
-            },
-            Event::ChannelClose(id) => {
-                self.fast.take_if(|c| *c == id);
-                self.events.take_if(|c| *c == id);
-            }
-            Event::ChannelData(data) if self.own_page => match FromPage::parse(&data.data) {
+            Event::ChannelOpen(id, label) => self.channels.opened(id, &label),
+            Event::ChannelClose(id) => self.channels.closed(id),
+            Event::ChannelData(data) if self.own_page => match self.channels.heard(now, &data.data) {
                 Some(FromPage::Hello { build }) => {
                     self.hello = Some(build);
-                    self.wants_stamps = true;
                     happened.push(Happened::Hello);
                 }
-                Some(FromPage::Heartbeat { sent }) => self.echo = Some((sent, Micros::of(now))),
+                Some(FromPage::Heartbeat { .. }) => {}
                 Some(FromPage::KeyframeWish) => self.wish(now, happened),
                 None => happened.push(Happened::Unknown),
             },
@@ -452,15 +411,8 @@ impl Viewer {
     }
 
     fn wish(&mut self, now: Instant, happened: &mut Vec<Happened>) {
-        if self.keyframe_sent.is_some_and(|at| now < at + CROSSED) {
-            return;
-        }
-        match self.wished.map(|at| at + WISH_SPACING) {
-            Some(next) if now < next => self.deferred_wish = Some(next),
-            _ => {
-                self.wished = Some(now);
-                happened.push(Happened::Wish(Why::Lost));
-            }
+        if self.wishes.wish(now) {
+            happened.push(Happened::Wish(Why::Lost));
         }
     }
 
