@@ -62,5 +62,5 @@ fn clock(which: libc::clockid_t) -> u64 {
 }
 
 fn timespec(duration: Duration) -> libc::timespec {
-    libc::timespec { tv_sec: duration.as_secs() as _, tv_nsec: duration.subsec_nanos().into() }
+    libc::timespec { tv_sec: duration.as_secs() as _, tv_nsec: duration.subsec_nanos() as _ }
 }
