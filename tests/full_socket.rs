@@ -69,3 +69,19 @@ fn while_the_socket_stays_full_keyframes_are_not_ordered_without_end() {
     let ordered = world.orders.len() - orders;
     assert!((2..=35).contains(&ordered), "{ordered} orders in 10 s");
 }
+
+#[test]
+fn a_socket_that_takes_too_little_does_not_starve_always_the_same_viewer() {
+    let mut world = World::new(4);
+    let viewers = [world.join(5 * MS), world.join(5 * MS)];
+    world.run(2_000 * MS);
+    let before = viewers.map(|v| world.numbers(v).len());
+    for _ in 0..300 {
+        // One viewer's keyframe and little more.
+        world.wire.room = Some(26);
+        world.run(FRAME);
+    }
+    world.wire.room = None;
+    let shown: Vec<_> = viewers.iter().zip(before).map(|(v, before)| world.numbers(*v).len() - before).collect();
+    assert!(shown.iter().all(|shown| *shown > 30), "pictures in 10 s: {shown:?}");
+}

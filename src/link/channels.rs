@@ -44,11 +44,12 @@ impl Channels {
     }
 
     /// Reads what its page says and remembers what it is owed for it; none if it means nothing.
-    pub(super) fn heard(&mut self, now: Instant, bytes: &[u8]) -> Option<FromPage> {
+    /// `at`: when it came.
+    pub(super) fn heard(&mut self, at: Micros, bytes: &[u8]) -> Option<FromPage> {
         let said = FromPage::parse(bytes)?;
         match said {
             FromPage::Hello { .. } => self.wants_stamps = true,
-            FromPage::Heartbeat { sent } => self.heartbeat = Some((sent, Micros::of(now))),
+            FromPage::Heartbeat { sent } => self.heartbeat = Some((sent, at)),
             FromPage::KeyframeWish => {}
         }
         Some(said)

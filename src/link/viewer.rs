@@ -76,8 +76,12 @@ pub(super) struct Viewer {
     pub remote: Option<SocketAddr>,
     /// A sentence about this viewer alone, to be said once its page listens.
     pub warning: Option<String>,
+    /// The frame just sent was the first after a wait.
+    pub began: bool,
     /// Its page's build id, until it was greeted.
     pub hello: Option<u64>,
+    /// When the datagram at work was taken up, exactly; `now` of the turn may be a little before it.
+    heard: Micros,
     rtc: Rtc,
     since: Instant,
     video: Option<Video>,
@@ -109,7 +113,9 @@ impl Viewer {
             last_heard: now,
             remote: None,
             warning: None,
+            began: false,
             hello: None,
+            heard: Micros::of(now),
             rtc,
             since: now,
             video: None,
@@ -178,9 +184,21 @@ impl Viewer {
         if self.wishes.handle_timeout(now) {
             happened.push(Happened::Wish(Why::Lost));
         }
-        if self.channels.tell_stamps(now, false, &mut self.rtc) {
+        self.tell_stamps(now, false, outlet, happened);
+    }
+
+    /// Tells its page the stamps that are due; with them goes the answer to a heartbeat, if one is owed.
+    pub(super) fn tell_stamps(
+        &mut self,
+        now: Instant,
+        after_frame: bool,
+        outlet: &mut dyn Outlet,
+        happened: &mut Vec<Happened>,
+    ) {
+        if self.channels.tell_stamps(now, after_frame, &mut self.rtc) {
             self.send_written(now, outlet, happened);
         }
+        self.answer_heartbeat(now, outlet, happened);
     }
 
     /// A datagram that was found to be this viewer's.
@@ -192,11 +210,12 @@ impl Viewer {
         happened: &mut Vec<Happened>,
     ) {
         self.last_heard = now;
+        self.heard = outlet.clock();
         self.feed(Input::Receive(now, receive));
         self.drain(now, outlet, happened);
     }
 
-    /// Sends a frame, whole or not at all as far as it is in our hand. `stamps` are those all viewers share; gives them
+    /// Sends a frame, whole or not at all as far as it is in our hand; [`Self::tell_stamps`] comes after everybody's. `stamps` are those all viewers share; gives them
     /// back with this viewer's own, none if it was sent nothing.
     pub(super) fn send_frame(
         &mut self,
@@ -249,12 +268,7 @@ impl Viewer {
                 self.wishes.keyframe_sent(now);
             }
         }
-        // What is about the picture goes after the picture.
         self.channels.frame_sent(now, stamps);
-        if self.channels.tell_stamps(now, true, &mut self.rtc) {
-            self.send_written(now, outlet, happened);
-        }
-        self.answer_heartbeat(now, outlet, happened);
         Some(stamps)
     }
 
@@ -385,7 +399,7 @@ impl Viewer {
             }
             Event::ChannelOpen(id, label) => self.channels.opened(id, &label),
             Event::ChannelClose(id) => self.channels.closed(id),
-            Event::ChannelData(data) if self.own_page => match self.channels.heard(now, &data.data) {
+            Event::ChannelData(data) if self.own_page => match self.channels.heard(self.heard, &data.data) {
                 Some(FromPage::Hello { build }) => {
                     self.hello = Some(build);
                     happened.push(Happened::Hello);

@@ -47,6 +47,9 @@ pub struct Viewers {
     /// Why the source makes no keyframes to order, once it has said so.
     no_keyframes: Option<&'static str>,
     viewers: Vec<Viewer>,
+    /// Who is sent a frame first: whoever found the socket full last time, so that what waits for one viewer does not cost
+    /// always the same other.
+    first: usize,
     pending: Vec<Pending>,
     early: Early,
     notices: Vec<(Topic, Severity, String)>,
@@ -73,6 +76,7 @@ impl Viewers {
             keyframes: Keyframes::default(),
             no_keyframes: None,
             viewers: Vec::new(),
+            first: 0,
             pending: Vec::new(),
             early: Early::default(),
             notices: Vec::new(),
@@ -170,7 +174,6 @@ impl Viewers {
             return;
         }
         let packetized = outlet.clock();
-        self.stages.frame(frame, packetized);
         let stamps = Stamps {
             rtp_time,
             captured: frame.captured,
@@ -179,19 +182,30 @@ impl Viewers {
             packetized,
             ..Stamps::default()
         };
-        for viewer in &mut self.viewers {
+        let mut sent = false;
+        let first = self.first.min(self.viewers.len());
+        let (before, from_first) = self.viewers.split_at_mut(first);
+        let mut cut = None;
+        for (at, viewer) in from_first.iter_mut().chain(before).enumerate() {
             let waited = viewer.waits();
             if let Some(stamps) = viewer.send_frame(now, frame, stamps, payloads, outlet, &mut self.happened) {
+                if !std::mem::replace(&mut sent, true) {
+                    self.stages.frame(frame, packetized);
+                }
                 self.stages.viewer(&stamps);
                 if let Some(ring) = &mut self.ring {
                     ring.push(Record { viewer: viewer.number(), stamps });
                 }
+                if stamps.sent.is_none() {
+                    cut.get_or_insert(at);
+                }
             }
-            if waited && !viewer.waits() && self.no_keyframes.is_some() {
-                let withdrawn = ToPage::Notice { topic: Topic::Keyframe, severity: Severity::Info, text: "" };
-                viewer.say(now, &withdrawn, outlet, &mut self.happened);
-            }
+            viewer.began = waited && !viewer.waits();
         }
+        if let Some(cut) = cut {
+            self.first = (first + cut) % self.viewers.len();
+        }
+        self.say_after_frame(now, outlet);
         self.settle(now, outlet);
     }
 
@@ -299,6 +313,17 @@ impl Viewers {
     /// The stream's profile, once known.
     pub fn profile(&self) -> Option<ProfileLevelId> {
         self.profile
+    }
+
+    /// What is about the picture goes after everybody's picture.
+    fn say_after_frame(&mut self, now: Instant, outlet: &mut dyn Outlet) {
+        for viewer in &mut self.viewers {
+            viewer.tell_stamps(now, true, outlet, &mut self.happened);
+            if std::mem::take(&mut viewer.began) && self.no_keyframes.is_some() {
+                let withdrawn = ToPage::Notice { topic: Topic::Keyframe, severity: Severity::Info, text: "" };
+                viewer.say(now, &withdrawn, outlet, &mut self.happened);
+            }
+        }
     }
 
     fn learn_profile(&mut self, now: Instant, frame: &[u8], outlet: &mut dyn Outlet) {
