@@ -101,7 +101,7 @@ fn a_keyframe_of_two_hundred_datagrams_takes_two_calls() {
 }
 
 #[test]
-fn what_is_sent_is_video_to_the_radio_and_unmarked_on_the_way() {
+fn what_is_sent_has_the_priority_of_video_and_is_unmarked_on_the_way() {
     let (car, _poll) = car();
     let socket = socket2::SockRef::from(&car);
     assert_eq!(socket.priority().unwrap(), 4);

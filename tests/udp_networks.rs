@@ -43,6 +43,9 @@ fn datagram(car: &Udp, source: &str, destination: SocketAddr, length: usize, mar
     Transmit { proto: Protocol::Udp, source, destination, contents: vec![mark; length].into() }
 }
 
+/// First byte of RTP, and some sixty after it (RFC 7983 section 7): only pictures decide how much may wait.
+const RTP: u8 = 128;
+
 /// A network whose neighbour does not answer: packets wait for it, and waiting packets fill the send buffer.
 const NOBODY_ANSWERS: &str = "ip link add near type veth peer name far && ip link set near up && ip link set far up \
      && ip address add 10.9.0.1/24 dev near";
@@ -53,7 +56,8 @@ fn a_full_socket_stops_the_batch_and_says_how_far_it_came() {
         let mut car = car();
         let to = "10.9.0.2:9".parse().unwrap();
         // Lengths that make pairs: forty datagrams are twenty messages.
-        let batch: Vec<_> = (0..40).map(|n| datagram(&car, "10.9.0.1", to, 1000 + usize::from(n) % 2, n)).collect();
+        let batch: Vec<_> =
+            (0..40).map(|n| datagram(&car, "10.9.0.1", to, 1000 + usize::from(n) % 2, RTP + n)).collect();
         assert_eq!(car.outbox.send(&batch), Sent::All, "a frame has room");
         let Sent::Blocked { accepted } = car.outbox.send(&batch) else { panic!("not blocked: {:?}", car.sent()) };
         assert!((1..40).contains(&accepted), "{accepted} accepted");
@@ -74,7 +78,7 @@ fn where_nothing_leaves_three_frames_wait_and_no_more() {
     within(NOBODY_ANSWERS, "where_nothing_leaves_three_frames_wait_and_no_more", || {
         let mut car = car();
         let to = "10.9.0.2:9".parse().unwrap();
-        let frame: Vec<_> = (0..7).map(|n| datagram(&car, "10.9.0.1", to, 1100, n)).collect();
+        let frame: Vec<_> = (0..7).map(|n| datagram(&car, "10.9.0.1", to, 1100, RTP + n)).collect();
         let waiting = (0..100).take_while(|_| car.outbox.send(&frame) == Sent::All).count();
         assert!((2..=4).contains(&waiting), "{waiting} frames wait");
     });
@@ -90,7 +94,7 @@ fn a_keyframe_for_each_of_three_viewers_fits_where_nothing_leaves() {
             let mut car = car();
             for to in viewers {
                 let keyframe: Vec<_> =
-                    (0..50).map(|n| datagram(&car, "10.9.0.1", to, 1100 + growth * usize::from(n), n)).collect();
+                    (0..50).map(|n| datagram(&car, "10.9.0.1", to, 1100 + growth * usize::from(n), RTP + n)).collect();
                 assert_eq!(car.outbox.send(&keyframe), Sent::All, "to {to}, growth {growth}: {:?}", car.sent());
             }
         }

@@ -162,7 +162,8 @@ impl Outlet for Outbox {
     /// The clock is read once a call, and only while a destination is held or after an error.
     fn send(&mut self, batch: &[Transmit]) -> Sent {
         if let Some(bytes) = self.room.make(batch) {
-            // Refused, the former size stays: too much waits, or a frame is cut off and counted.
+            // The kernel caps it at net.core.wmem_max, 166 plain datagrams by default: beyond that a frame may be cut
+            // off, and is counted. Refused, the former size stays.
             let _ = self.socket.set_send_buffer_size(bytes);
         }
         if !self.unsegmented.is_empty() {

@@ -20,7 +20,7 @@ const STEP: usize = 4 * 1024;
 /// So many rounds a large frame is remembered: two seconds at 30 fps, by which a keyframe has left or the link is lost.
 const ROUNDS: u32 = 64;
 
-/// Destinations of one round, more than viewers that a small car can serve.
+/// Viewers of one round, more than viewers that a small car can serve.
 const ROUND_MOST: usize = 64;
 
 /// Follows what is sent. A round is what goes out until a destination comes again: one frame to each viewer.
@@ -41,7 +41,11 @@ pub struct Room {
 impl Room {
     /// To be asked before `batch` is sent: the new SO_SNDBUF in bytes, if it changes.
     pub fn make(&mut self, batch: &[Transmit]) -> Option<usize> {
-        let to = batch.first()?.destination;
+        let first = batch.first()?;
+        if !is_picture(&first.contents) {
+            return None;
+        }
+        let to = first.destination;
         if self.round.len() == ROUND_MOST || self.round.contains(&to) {
             self.end_round();
         }
@@ -70,6 +74,11 @@ impl Room {
     }
 }
 
+/// RTP, neither RTCP nor STUN nor DTLS (RFC 7983 section 7, RFC 5761 section 4).
+fn is_picture(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, kind, ..] if !(192..=223).contains(kind))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -82,7 +91,7 @@ mod tests {
             proto: Protocol::Udp,
             source: "127.0.0.1:1".parse().unwrap(),
             destination: SocketAddr::from(([127, 0, 0, 1], viewer)),
-            contents: vec![7; 1200].into(),
+            contents: vec![128; 1200].into(),
         };
         (0..datagrams).map(|_| datagram()).collect()
     }
