@@ -10,7 +10,10 @@ pub fn stand_back() {
     // The kernel takes what is above 19 as 19; going back asks for no rights.
     // SAFETY: takes no pointers.
     if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, present() + NICE) } != 0 {
-        log::debug!("the priority of a thread stays as it is: {}", std::io::Error::last_os_error());
+        log::warn!(
+            "the priority of a thread stays as it is, and it may delay the picture: {}",
+            std::io::Error::last_os_error()
+        );
     }
 }
 
