@@ -81,9 +81,10 @@ Who may watch:
 Other:
   --static-dir DIR        Serve the page from this folder instead of the one
                           built in, to work on it.
-  --trace FILE            Keep the times of the last 4096 frames, and write them
-                          when the program ends and on SIGUSR1, for
-                          ui.perfetto.dev: which frame was late, and where
+  --trace FILE            Keep the times of the last 4096 frames (all viewers
+                          together), and write them when the program ends and
+                          on SIGUSR1, for ui.perfetto.dev: which frame was
+                          late, and where
   --log LEVEL             error, warn, info, debug, trace or off, or a filter
                           such as info,windshield::link=debug.
                           Default: RUST_LOG, else info

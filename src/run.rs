@@ -36,7 +36,7 @@ const DATAGRAMS_A_TURN: usize = 64;
 
 /// Frames and requests taken in one turn, for the same reason.
 const FRAMES_A_TURN: usize = 4;
-const REQUESTS_A_TURN: usize = 16;
+const REQUESTS_A_TURN: usize = 4;
 
 /// Runs until SIGINT or SIGTERM.
 ///
@@ -156,7 +156,7 @@ impl Car {
         let (traces, stops): (Vec<_>, Vec<_>) = self.signals.pending().partition(|signal| *signal == SIGUSR1);
         match &mut self.trace {
             _ if traces.is_empty() => {}
-            Some(file) => file.write(self.viewers.kept_stamps()),
+            Some(file) => file.write(|| self.viewers.kept_stamps()),
             None => log::info!("SIGUSR1: nothing was kept to be written; start with --trace FILE"),
         }
         !stops.is_empty()
