@@ -23,7 +23,8 @@ pub use throttled::Throttled;
 const READ_EVERY: Duration = Duration::from_secs(1);
 
 /// The firmware's number, as the kernel of Raspberry Pi OS has kept it (drivers/firmware/raspberrypi.c); no file in
-/// mainline. Refreshed, with a notification, whenever raspberrypi-hwmon asks.
+/// mainline. Refreshed, with a notification, whenever raspberrypi-hwmon asks, and never without it; the first to read it makes
+/// the kernel write a warning that it is deprecated.
 const THROTTLED: &str = "sys/devices/platform/soc/soc:firmware/get_throttled";
 
 /// Where raspberrypi-hwmon has its alarm: 1 if the supply was too low at any time in the last 2 s
@@ -50,11 +51,10 @@ pub struct Board {
 impl Board {
     /// Looks for the files below `root`, `/` but for tests. Finds nothing on machines that are no Raspberry Pi.
     pub fn open(root: &Path, registry: &Registry, token: Token, now: Instant) -> Self {
-        let mut board = Self {
-            alarm: alarm(root).and_then(|path| File::open(path).ok()),
-            throttled: File::open(root.join(THROTTLED)).ok(),
-            ..Self::default()
-        };
+        let alarm = alarm(root).and_then(|path| File::open(path).ok());
+        // Without raspberrypi-hwmon the number is that of long ago.
+        let throttled = alarm.as_ref().and_then(|_| File::open(root.join(THROTTLED)).ok());
+        let mut board = Self { alarm, throttled, ..Self::default() };
         let files = [&board.alarm, &board.throttled];
         let told = files.into_iter().flatten().all(|file| tells(file, registry, token));
         board.due = (!told).then(|| now + READ_EVERY);
@@ -217,6 +217,11 @@ mod tests {
     #[test]
     fn heat_and_throttling_are_told_by_the_firmwares_bits() {
         let (root, poll, start) = (Root::new("bits"), mio::Poll::new().unwrap(), Instant::now());
+        root.write(THROTTLED, "5\n");
+        let alone = Board::open(&root.0, poll.registry(), ANY, start);
+        assert_eq!(alone.stats(), None, "without raspberrypi-hwmon the number may be of long ago");
+        root.write("sys/class/hwmon/hwmon1/name", "rpi_volt\n");
+        root.write("sys/class/hwmon/hwmon1/in0_lcrit_alarm", "0\n");
         let mut board = None;
         for (bits, wanted) in
             [("0", ""), ("80000", ""), ("8", "too warm"), ("6", "slowed down"), ("5", "voltage is too low"), ("?", "")]
@@ -236,13 +241,17 @@ mod tests {
         let root = Root::new("kernel");
         let mut poll = mio::Poll::new().unwrap();
         // Any file of sysfs will do.
-        let folder = root.0.join("sys/devices/platform/soc/soc:firmware");
-        fs::create_dir_all(&folder).unwrap();
-        std::os::unix::fs::symlink("/sys/kernel/uevent_seqnum", folder.join("get_throttled")).unwrap();
+        for (folder, file) in
+            [("sys/devices/platform/soc/soc:firmware", "get_throttled"), ("sys/class/hwmon/hwmon1", HWMON_ALARM)]
+        {
+            fs::create_dir_all(root.0.join(folder)).unwrap();
+            std::os::unix::fs::symlink("/sys/kernel/uevent_seqnum", root.0.join(folder).join(file)).unwrap();
+        }
+        root.write("sys/class/hwmon/hwmon1/name", "rpi_volt\n");
         let board = Board::open(&root.0, poll.registry(), ANY, Instant::now());
-        assert!(board.throttled.is_some() && board.poll_timeout().is_none());
+        assert!(board.throttled.is_some() && board.alarm.is_some() && board.poll_timeout().is_none());
         let mut events = mio::Events::with_capacity(4);
-        poll.poll(&mut events, Some(Duration::from_millis(20))).unwrap();
+        poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
         assert!(events.is_empty(), "nothing has changed");
     }
 }

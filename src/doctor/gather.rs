@@ -154,7 +154,8 @@ fn radio_blocked() -> bool {
 
 fn throttled() -> Option<u32> {
     let ask = || Throttled::parse(run("vcgencmd", &["get_throttled"])?.trim().strip_prefix("throttled=")?);
-    board::throttled(Path::new("/")).or_else(ask).map(|bits| bits.0)
+    // The kernel's number may be old.
+    ask().or_else(|| board::throttled(Path::new("/"))).map(|bits| bits.0)
 }
 
 /// Available and total, KiB.
