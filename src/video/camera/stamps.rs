@@ -24,8 +24,9 @@ const PROOF: u32 = 6;
 /// A delay that grows faster is no clock's work but real. It is also the pace at which a clock is put right.
 const PACE: i64 = 500;
 
-/// Microseconds by which the least delay may really grow as slowly as a clock drifts, e.g. by exposure at dusk: a frame
-/// at 20 a second. Beyond that it is the clock.
+/// Microseconds by which the least delay may really grow as slowly as a clock drifts: a frame at 20 a second. At dusk
+/// exposure grows to the length of a frame, and with some cameras frames grow with it, so it is never less than a frame
+/// and a half of the present rate. Beyond that it is the clock.
 const SLACK: i64 = 50_000;
 
 /// Maps a driver's stamps to CLOCK_MONOTONIC.
@@ -51,6 +52,15 @@ pub(in crate::video) struct Stamps {
 struct Window {
     since: Micros,
     least: i64,
+    frames: i64,
+}
+
+impl Window {
+    /// See [`SLACK`].
+    fn slack(&self, now: Micros) -> i64 {
+        let lasted = i64::try_from(now.since(self.since).as_micros()).unwrap_or(i64::MAX);
+        SLACK.max(lasted / self.frames.max(1) * 3 / 2)
+    }
 }
 
 /// What windows have shown so far; delays in microseconds.
@@ -101,13 +111,15 @@ impl Stamps {
     }
 
     fn watch(&mut self, delay: i64, now: Micros) {
-        let window = self.window.get_or_insert(Window { since: now, least: delay });
+        let window = self.window.get_or_insert(Window { since: now, least: delay, frames: 0 });
         window.least = window.least.min(delay);
-        if now.since(window.since) >= WINDOW {
-            let least = window.least;
+        if now.since(window.since) < WINDOW {
+            window.frames += 1;
+        } else {
+            let (least, slack) = (window.least, window.slack(now));
             self.window = None;
             match &mut self.judgement {
-                Some(judgement) => judgement.judge(least, self.skew, now),
+                Some(judgement) => judgement.judge(least, slack, self.skew, now),
                 None => self.judgement = Some(Judgement::new(least, now)),
             }
         }
@@ -134,7 +146,7 @@ impl Judgement {
     }
 
     /// A window has ended with this least delay, while the clock was corrected by `skew`.
-    fn judge(&mut self, least: i64, skew: i64, now: Micros) {
+    fn judge(&mut self, least: i64, slack: i64, skew: i64, now: Micros) {
         let (step, corrected) = (least - self.least, least - skew);
         if step.abs() > drift_in(now.since(self.at)) {
             // The camera itself takes longer now, or less.
@@ -142,9 +154,9 @@ impl Judgement {
             self.reference = (self.reference + step).max(self.floor);
         }
         // One that shrank slowly is believed, but for as much as a clock may have done.
-        self.reference = self.reference.min(corrected.max(0) + SLACK);
+        self.reference = self.reference.min(corrected.max(0) + slack);
         (self.at, self.least) = (now, least);
-        let right = (0..=self.reference + SLACK).contains(&corrected);
+        let right = (0..=self.reference + slack).contains(&corrected);
         self.wrong = if right { 0 } else { self.wrong + 1 };
         if self.wrong >= PROOF && !self.proven {
             self.proven = true;
@@ -232,6 +244,19 @@ mod tests {
             let film = film(HOUR, 0, 0, delay);
             is_sane(&film);
             assert_eq!(errors(&film), (0, 0), "case {n}");
+        }
+    }
+
+    #[test]
+    fn a_camera_that_takes_fewer_pictures_as_it_gets_dark_is_believed() {
+        let (mut stamps, mut truth) = (Stamps::default(), START);
+        while truth < START + HOUR * SECOND {
+            let seconds = (truth - START) / SECOND;
+            // From 30 a second to 5 in half an hour: 1 ms each 11 s, slower than a clock may drift.
+            let apart = SECOND / 30 + (seconds * 93).min(166_667);
+            truth += apart;
+            let now = Micros(truth + apart + 10_000);
+            assert_eq!(stamps.map(Clock::Monotonic, Micros(truth), now), Micros(truth), "after {seconds} s");
         }
     }
 
