@@ -31,7 +31,7 @@ def name(key):
 
 
 def judge(old, new):
-    """(failures, remarks): sentences about `new` counts beside the recorded `old` ones. What is in one of them alone is not judged."""
+    """(failures, remarks): sentences about `new` counts beside the recorded `old` ones. A line that only one has is not judged."""
     failures, remarks = [], []
     for line, now in new.items():
         if line not in old:

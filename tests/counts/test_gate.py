@@ -120,7 +120,8 @@ class Program(unittest.TestCase):
 
     def test_recording_forgets_other_locks_of_this_compiler_and_no_other_compiler(self):
         self.settle({"scan": 1000.0}, lock="old")
-        others = [gate.name({**KEY, **other}) for other in ({"host": "armv7-unknown-linux-gnueabihf"}, {"rustc": "1.96.0"}, {"commit": "0123"})]
+        differing = ({"host": "armv7-unknown-linux-gnueabihf"}, {"rustc": "1.96.0"}, {"commit": "0123"})
+        others = [gate.name({**KEY, **other}) for other in differing]
         for other in others:
             (self.count.KEPT / other).write_text("{}")
         self.settle({"scan": 1000.0}, record=True)
