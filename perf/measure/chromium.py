@@ -49,14 +49,21 @@ class Cable:
 
     def __enter__(self):
         if self.real:
-            for name in (self.car, self.viewer):
-                ip("netns", "add", name)
-                ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", self.car, "link", "add", "c0", "type", "veth", "peer", "name", "v0", "netns", self.viewer)
-            for name, end, address in ((self.car, "c0", "10.77.9.1/24"), (self.viewer, "v0", "10.77.9.2/24")):
-                ip("-n", name, "addr", "add", address, "dev", end)
-                ip("-n", name, "link", "set", end, "up")
+            try:
+                self.lay()
+            except BaseException:
+                self.__exit__()  # Python calls it only after an __enter__ that succeeded.
+                raise
         return self
+
+    def lay(self):
+        for name in (self.car, self.viewer):
+            ip("netns", "add", name)
+            ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", self.car, "link", "add", "c0", "type", "veth", "peer", "name", "v0", "netns", self.viewer)
+        for name, end, address in ((self.car, "c0", "10.77.9.1/24"), (self.viewer, "v0", "10.77.9.2/24")):
+            ip("-n", name, "addr", "add", address, "dev", end)
+            ip("-n", name, "link", "set", end, "up")
 
     def __exit__(self, *_):
         if self.real:
