@@ -221,7 +221,7 @@ fn the_way_of_the_last_frames_is_written_on_a_signal_and_at_the_end() {
 }
 
 #[test]
-#[ignore = "needs Debian's promtool, its path in PROMTOOL: tests/run --only test brings it"]
+#[ignore = "needs Debian's promtool, its path in PROMTOOL: tests/run --only metrics brings it"]
 fn prometheus_finds_no_fault_with_its_metrics() {
     let (_program, server) = start();
     watch(server, 20);
