@@ -65,7 +65,7 @@ export class Instrument {
       return;
     }
     this.#blind = false;
-    const number = this.#age.presented(presentationTime, this.#takenMs(rtpTimestamp));
+    const number = this.#age.presented(presentationTime, this.#takenMs(rtpTimestamp), presentedFrames);
     const waited = presentationTime - receiveTime;
     const frame = {
       rtpTime: rtpTimestamp,
@@ -113,6 +113,12 @@ export class Instrument {
   /** The age of the picture on the screen in ms, see age.js; null if unknown. */
   figure() {
     return this.#age.figure(this.#world.now());
+  }
+
+  /** How wrong the figure can be by the two clocks, ms; null if unknown. */
+  uncertainty() {
+    const us = this.#clock.uncertaintyUs(this.#world.now() * 1000);
+    return us === null ? null : us / 1000;
   }
 
   /** The greatest age in each of `columns` parts of the last minute; NaN where unknown. */
