@@ -16,6 +16,9 @@ const USUAL_MOST_MS = 1000;
 export class PictureAge {
   #shown = new Float64Array(KEPT);
   #taken = new Float64Array(KEPT);
+  /** How many pictures the browser has shown with this one; 0 for a marker, which is none. */
+  #pictures = new Uint32Array(KEPT);
+  #counter = null;
   #count = 0;
   #usualMs = 0;
   #hidden = false;
@@ -23,21 +26,32 @@ export class PictureAge {
   /** Pictures that were frozen until the next one came. */
   freezes = 0;
 
-  /** A picture was shown; `takenMs` is NaN while it is not known. Gives its number, for `know`. */
-  presented(shownMs, takenMs) {
+  /**
+   * A picture was shown; `takenMs` is NaN while it is not known, `counter` is the browser's count of shown pictures: what
+   * it showed while the page was too busy to be told was no freeze. Gives the picture's number, for `know`.
+   */
+  presented(shownMs, takenMs, counter = null) {
+    // A count that went back is another session's.
+    const ahead = counter === null || this.#counter === null ? 1 : counter - this.#counter;
+    const pictures = ahead >= 1 ? ahead : 1;
     if (this.#count > 0 && !this.#hidden) {
-      const stood = shownMs - this.#shown[(this.#count - 1) % KEPT];
+      const last = this.#shown[(this.#count - 1) % KEPT];
+      const stood = (shownMs - last) / pictures;
+      if (pictures > 1 && this.#usualMs > 0 && last + this.#usualMs < shownMs) this.#put(last + this.#usualMs, NaN, 0);
       if (stood > this.#freezeMs()) this.freezes += 1;
       const usual = Math.min(stood, USUAL_MOST_MS);
       this.#usualMs += this.#usualMs === 0 ? usual : (usual - this.#usualMs) / USUAL_OF;
     }
+    // Nobody saw what was shown while the page was hidden.
+    const seen = this.#hidden ? 1 : pictures;
     this.#hidden = false;
-    return this.#put(shownMs, takenMs);
+    this.#counter = counter;
+    return this.#put(shownMs, takenMs, seen);
   }
 
   /** Nobody sees the page from now on: until the next picture there is no age. */
   hide(now) {
-    if (this.#count > 0) this.#put(now, NaN);
+    if (this.#count > 0) this.#put(now, NaN, 0);
     this.#hidden = true;
   }
 
@@ -45,7 +59,8 @@ export class PictureAge {
     return Math.max(FREEZE_MS, FREEZE_USUAL * this.#usualMs);
   }
 
-  #put(shownMs, takenMs) {
+  #put(shownMs, takenMs, pictures) {
+    this.#pictures[this.#count % KEPT] = pictures;
     this.#shown[this.#count % KEPT] = shownMs;
     this.#taken[this.#count % KEPT] = takenMs;
     this.#count += 1;
@@ -109,16 +124,16 @@ export class PictureAge {
     return ages;
   }
 
-  /** Pictures a second that the page was told of, over the last `spanMs` or as long as there were any; null before. */
+  /** Pictures a second that were shown, also those the page was not told of, over the last `spanMs` or as long as there were any; null before. */
   rate(now, spanMs) {
-    let count = 0;
-    let first = now;
+    let [count, pictures, first] = [0, 0, now];
     while (count < this.#held() && this.#shown[(this.#count - 1 - count) % KEPT] > now - spanMs) {
       first = this.#shown[(this.#count - 1 - count) % KEPT];
+      pictures += this.#pictures[(this.#count - 1 - count) % KEPT];
       count += 1;
     }
     const time = count < this.#held() ? spanMs : now - first;
-    return time > 0 ? (1000 * count) / time : null;
+    return time > 0 ? (1000 * pictures) / time : null;
   }
 
   #held() {

@@ -89,9 +89,12 @@ function own() {
 /** Loads the instrument behind the first picture: that one must not wait for it. */
 const measure = once(async () => {
   const [{ Instrument }, { Panel }] = await Promise.all([import("./instrument.js"), import("./panel.js")]);
-  instrument = new Instrument({ world, clock: session.clock });
-  instrument.attach(receiver);
-  panel = new Panel(document, instrument, store);
+  const made = new Instrument({ world, clock: session.clock });
+  made.attach(receiver);
+  made.setVisible(!document.hidden);
+  panel = new Panel(document, made, store);
+  // Last: what fails above is tried again.
+  instrument = made;
 });
 
 /** `work()` is run at the first call only; if it fails, a call some seconds later tries again. */

@@ -33,6 +33,7 @@ export class Instrument {
   #stalls = new StallMeter();
   #blind = null;
   #watching = false;
+  #tick = null;
   #visible = true;
   #kept = null;
   #joiner = new Joiner({ joined: (entry) => this.#joined(entry), settled: (entry) => this.#settled(entry) });
@@ -55,6 +56,8 @@ export class Instrument {
   /** A picture was shown: the metadata of requestVideoFrameCallback, and when the page was told (ms). */
   presented(metadata, seenMs) {
     const { rtpTimestamp, receiveTime, processingDuration, presentationTime, presentedFrames } = metadata;
+    // Not seen by anybody: the age has ended, and the joiner has no stamps for it.
+    if (!this.#visible) return;
     if (this.#watching) this.#stalls.alive(seenMs);
     if (rtpTimestamp === undefined) {
       // When a track ends, Chromium shows a copy of its last picture, without its name: that is no new one.
@@ -62,7 +65,7 @@ export class Instrument {
       return;
     }
     this.#blind = false;
-    const number = this.#age.presented(presentationTime, this.#takenMs(rtpTimestamp));
+    const number = this.#age.presented(presentationTime, this.#takenMs(rtpTimestamp), presentedFrames);
     const waited = presentationTime - receiveTime;
     const frame = {
       rtpTime: rtpTimestamp,
@@ -78,20 +81,23 @@ export class Instrument {
 
   /** The car's records, as message.js reads them. */
   stamps(records) {
+    // What the car sends to a hidden page is not meant to be shown.
+    if (!this.#visible) return;
     const now = this.#world.now();
-    this.#joiner.stamps(records, this.#clock.at(now * 1000), now);
+    const offsetUs = this.#clock.at(now * 1000);
+    this.#joiner.stamps(records, offsetUs, now, this.#clock.uncertaintyUs(now * 1000));
   }
 
   /** While somebody looks at the waterfall, the page's own stalls are measured too: 250 ticks a second. */
   watch(yes) {
     const start = yes && !this.#watching;
     this.#watching = yes;
+    if (!yes) this.#world.clearTimeout(this.#tick);
     if (!start) return;
     this.#stalls.pause();
     const tick = () => {
-      if (!this.#watching) return;
       if (this.#visible) this.#stalls.alive(this.#world.now());
-      this.#world.setTimeout(tick, TICK_MS);
+      this.#tick = this.#world.setTimeout(tick, TICK_MS);
     };
     tick();
   }
@@ -100,13 +106,19 @@ export class Instrument {
   setVisible(visible) {
     this.#visible = visible;
     this.#stalls.pause();
-    if (visible) this.#joiner.reset();
-    else this.#age.hide(this.#world.now());
+    this.#joiner.reset();
+    if (!visible) this.#age.hide(this.#world.now());
   }
 
   /** The age of the picture on the screen in ms, see age.js; null if unknown. */
   figure() {
     return this.#age.figure(this.#world.now());
+  }
+
+  /** How wrong the figure can be by the two clocks, ms; null if unknown. */
+  uncertainty() {
+    const us = this.#clock.uncertaintyUs(this.#world.now() * 1000);
+    return us === null ? null : us / 1000;
   }
 
   /** The greatest age in each of `columns` parts of the last minute; NaN where unknown. */
@@ -200,11 +212,8 @@ export class Instrument {
     return Math.abs(aheadMs) > PIN_LASTS_MS ? NaN : this.#pin.takenMs + aheadMs;
   }
 
-  #settled({ rtpTime, record, frame, stages, fate }) {
-    const now = this.#world.now();
-    const uncertaintyUs = this.#clock.uncertaintyUs(now * 1000);
-    const offsetUs = this.#clock.offsetUs;
-    this.#run.add(now, {
+  #settled({ rtpTime, record, frame, stages, fate, offsetUs, uncertaintyUs }) {
+    this.#run.add(this.#world.now(), {
       session: this.#session,
       fate,
       rtp_time: rtpTime,

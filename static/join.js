@@ -7,6 +7,9 @@ const SETTLE_MS = 2000;
 /** More than ever wait, at 120 frames a second; a page that slept for a while forgets the rest. */
 const WAITING_MOST = 512;
 
+/** So far behind the newest, in RTP ticks (3 h), no frame can be that is still to be judged. */
+const FIRST_BEHIND = 2 ** 30;
+
 /** What became of a frame, by number (a run keeps numbers only). */
 export const FATES = ["shown", "unseen", "never shown", "cut", "unclear"];
 const [SHOWN, UNSEEN, NEVER, CUT, UNCLEAR] = FATES.keys();
@@ -44,12 +47,15 @@ export class Joiner {
     this.#join(entry, offsetUs);
   }
 
-  /** A batch of the car's records, as message.js reads them. Batches may be late, lost or out of order. */
-  stamps(records, offsetUs, now) {
+  /**
+   * A batch of the car's records, as message.js reads them. Batches may be late, lost or out of order. An entry keeps the
+   * clock's offset and uncertainty of this moment.
+   */
+  stamps(records, offsetUs, now, uncertaintyUs = null) {
     for (const record of records) {
       const entry = this.#entry(record.rtpTime, now);
       if (entry.record !== null) continue;
-      entry.record = record;
+      Object.assign(entry, { record, offsetUs, uncertaintyUs });
       this.#join(entry, offsetUs);
     }
     this.settle(now);
@@ -80,7 +86,9 @@ export class Joiner {
   #entry(rtpTime, now) {
     const known = this.#entries.get(rtpTime);
     if (known !== undefined) return known;
-    const entry = { rtpTime, at: now, record: null, frame: null, stages: null, fate: UNCLEAR };
+    const entry = {
+      rtpTime, at: now, record: null, frame: null, stages: null, fate: UNCLEAR, offsetUs: null, uncertaintyUs: null,
+    };
     this.#entries.set(rtpTime, entry);
     if (this.#entries.size > WAITING_MOST) this.settle(now);
     return entry;
@@ -117,7 +125,10 @@ export class Joiner {
       this.counts.unseen += Math.max(0, unseen - missing);
       this.#closeGap(unseen === 0 ? NEVER : unseen >= missing ? UNSEEN : UNCLEAR);
     }
-    this.#firstShown ??= entry.rtpTime;
+    // It follows the newest: farther behind than half the RTP clock's range it would seem to be ahead.
+    if (this.#firstShown === null || ((entry.rtpTime - this.#firstShown) | 0) > FIRST_BEHIND) {
+      this.#firstShown = before?.rtpTime ?? entry.rtpTime;
+    }
     this.#lastShown = { rtpTime: entry.rtpTime, counter: frame.counter };
     this.#end(entry, SHOWN);
   }

@@ -11,6 +11,8 @@ const TABLE_TURNS = 3;
 /** The promise is 100 ms. */
 const GOOD_MS = 80;
 const BAD_MS = 100;
+/** A figure less sure than that is shown with its uncertainty and without a colour: it could be of either side. */
+const SURE_MS = 20;
 const STRIP_COLUMNS = 300;
 /** The strip's height is so many milliseconds at least. */
 const STRIP_MS = 150;
@@ -41,6 +43,7 @@ export class Panel {
     this.#number = this.#make("b", "", this.#figure);
     this.#road = this.#make("span", "", this.#figure);
     this.#figure.addEventListener("click", () => this.toggle());
+    root.addEventListener("keydown", ({ key }) => key === "Escape" && !this.#panel.hidden && this.toggle());
     this.#fill();
     setInterval(() => this.#draw(), FIGURE_MS);
     this.#draw();
@@ -49,8 +52,11 @@ export class Panel {
   /** Opens or closes the waterfall. */
   toggle() {
     const open = this.#panel.hidden;
+    const inside = this.#panel.contains(this.#doc.activeElement);
     this.#panel.hidden = !open;
     this.#figure.hidden = false;
+    // The focus would be lost with what had it.
+    if (inside) this.#figure.focus();
     this.#doc.documentElement.dataset.panel = open ? "open" : "closed";
     this.#figure.setAttribute("aria-expanded", String(open));
     this.#instrument.watch(open);
@@ -76,6 +82,7 @@ export class Panel {
     this.#strip = this.#make("canvas", "", this.#panel);
     this.#strip.width = 2 * STRIP_COLUMNS;
     this.#strip.height = 96;
+    this.#strip.setAttribute("role", "img");
     this.#strip.setAttribute("aria-label", "Age of the picture in the last minute");
     const list = this.#make("dl", "", this.#panel);
     for (const name of ["frame rate", "bitrate", "loss", "RTT", "freezes", "frames not shown"]) {
@@ -114,9 +121,10 @@ export class Panel {
     // Nothing lies over the picture before there is something to tell.
     if (age !== null) write(this.#figure, "hidden", false);
     const { speed } = this.#store;
-    write(this.#number, "textContent", age === null ? "– ms" : whole(age));
-    write(this.#road, "textContent", age === null ? "" : `= ${road(age, speed)} at ${speed} km/h`);
-    write(this.#figure.dataset, "tone", age === null ? "none" : tone(age));
+    const { text, sure } = told(age, age === null ? null : this.#instrument.uncertainty());
+    write(this.#number, "textContent", text);
+    write(this.#road, "textContent", sure ? `= ${road(age, speed)} at ${speed} km/h` : "");
+    write(this.#figure.dataset, "tone", sure ? tone(age) : "none");
     if (!this.#panel.hidden && this.#turns-- <= 0) {
       this.#turns = TABLE_TURNS - 1;
       this.#table();
@@ -156,7 +164,7 @@ export class Panel {
     const clocks = `${sure} Up to the compositor; the screen itself adds to it.`;
     write(this.#note, "textContent", figures.blind ? blind : clocks);
     const { fps, bitrate, loss, lost, rttMs, freezes, counts } = figures;
-    const told = {
+    const words = {
       "frame rate": fps === null ? "–" : `${fps.toFixed(1)} /s`,
       bitrate: bitrate === null ? "–" : `${(bitrate / 1e6).toFixed(2)} Mbit/s`,
       loss: loss === null ? "–" : `${(100 * loss).toFixed(1)} % (${lost})`,
@@ -164,7 +172,7 @@ export class Panel {
       freezes: String(freezes),
       "frames not shown": `${counts.never + counts.unclear} + ${counts.cut} cut`,
     };
-    for (const [name, text] of Object.entries(told)) write(this.#counters[name], "textContent", text);
+    for (const [name, text] of Object.entries(words)) write(this.#counters[name], "textContent", text);
   }
 
   #paint() {
@@ -216,6 +224,19 @@ export class Panel {
 
 function tone(age) {
   return age <= GOOD_MS ? "good" : age <= BAD_MS ? "fair" : "bad";
+}
+
+/** The small figure's words for an age and its uncertainty, ms; `sure` if colour and road may be made of it. */
+export function told(age, uncertaintyMs) {
+  if (age === null) return { text: "– ms", sure: false };
+  if (uncertaintyMs === null) return { text: `~${whole(age)}`, sure: false };
+  // Taken after it was shown: the clocks are wrong, by more than they say.
+  if (age < -uncertaintyMs) return { text: "~? ms", sure: false };
+  // What is far beyond the promise stays so, however unsure.
+  if (uncertaintyMs > SURE_MS && age - uncertaintyMs <= BAD_MS) {
+    return { text: `${whole(age)} ± ${Math.ceil(uncertaintyMs)}`, sure: false };
+  }
+  return { text: whole(age), sure: true };
 }
 
 function whole(age) {

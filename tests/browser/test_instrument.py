@@ -139,8 +139,9 @@ def test_each_frame_is_joined_with_its_own_stamps(car, watch):
     for frame in rows(page):
         if frame["total"] is not None and frame["rtp_time"] in shown:
             compared += 1
-            # The offset may have moved a little since.
-            assert abs((shown[frame["rtp_time"]] - offset) / 1000 - frame["captured"]) < 2 * stated + 1, frame
+            # The run keeps the offset of the join, which may have moved since: each is as wrong as it says at most.
+            far = abs((shown[frame["rtp_time"]] - offset) / 1000 - frame["captured"])
+            assert far < frame["uncertainty"] + stated + 1, frame
     assert compared >= 30
 
 

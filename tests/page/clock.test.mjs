@@ -19,10 +19,10 @@ test("without an echo there is no offset", () => {
 
 test("the first echo sets the offset; the car's own time in it is not the path's", () => {
   const clock = new ClockOffset();
-  beat(clock, 1000, 500, 500, 7_000_000, 40_000);
+  beat(clock, 1100, 500, 500, 7_000_000, 40_000);
   assert.deepEqual([clock.offsetUs, clock.rttUs, clock.lastRttUs], [7_000_000, 1000, 1000]);
   // Half the round trip, and what browsers round off.
-  assert.equal(clock.uncertaintyUs(42_000), 600);
+  assert.equal(clock.uncertaintyUs(42_100), 600);
 });
 
 test("a sample that waited in a queue moves nothing, a better one is approached and never stepped to", () => {
@@ -77,4 +77,31 @@ test("nonsense is not counted, and another session begins anew", () => {
   assert.deepEqual([clock.offsetUs, clock.rttUs, clock.at(1), clock.uncertaintyUs(1)], [null, null, null, null]);
   beat(clock, 100, 10, 10, 900_000);
   assert.equal(clock.offsetUs, 900_000, "set, not approached");
+});
+
+test("a page clock that stood still is found out by the next echo", () => {
+  const clock = new ClockOffset();
+  for (let n = 0; n < 10; n += 1) beat(clock, n * S + 100, 1000, 1000, 500_000);
+  beat(clock, 10 * S, 1500, 1500, 3_500_000);
+  assert.ok(Math.abs(clock.at(10 * S + 3000) - 3_500_000) <= clock.uncertaintyUs(10 * S + 3000));
+  assert.ok(clock.uncertaintyUs(10 * S + 3000) < 5000);
+});
+
+test("a bad start is mended in seconds, without a step", () => {
+  const clock = new ClockOffset();
+  for (let n = 0; n < 20; n += 1) beat(clock, n * S + 100, 600_000, 1000, 0);
+  beat(clock, 21 * S, 1000, 1000, 0);
+  let last = clock.at(21 * S + 2000);
+  assert.ok(last > 290_000);
+  for (let at = 21 * S + 12_000; at <= 51 * S; at += 10_000) {
+    assert.ok(Math.abs(clock.at(at) - last) < 1000, "no step");
+    last = clock.at(at);
+  }
+  assert.ok(last < 2000, String(last));
+});
+
+test("a page clock in whole milliseconds makes the offset less sure", () => {
+  const clock = new ClockOffset();
+  for (let n = 0; n < 5; n += 1) clock.add(n * S + 3000, n * S + 3700, n * S + 3700, n * S + 4000);
+  assert.equal(clock.uncertaintyUs(4 * S + 4000), 1500);
 });

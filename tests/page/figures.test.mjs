@@ -9,6 +9,7 @@ const { StageWindow, summary } = await load("stages");
 const { Counters } = await load("counters");
 const { StallMeter } = await load("stall");
 const { FIELDS, Run } = await load("run");
+const { told } = await load("panel");
 
 /** Pictures every `step` ms from `from` up to and with `to`, each `late` ms old when it is shown. */
 function play(age, from, to, step, late) {
@@ -158,4 +159,34 @@ test("the run is well-formed CSV, one line a frame, and holds ten minutes", () =
   const fast = new Run();
   for (let n = 0; n < 100_000; n += 1) fast.add(n, { fate: 0 });
   assert.ok(fast.rows().length <= 71 * 1024, "however many frames there are");
+});
+
+test("a page too busy to be told of pictures makes no freeze, and their age is not known", () => {
+  const age = new PictureAge();
+  let counter = 0;
+  for (let at = 0; at <= 1000; at += 40) age.presented(at, at - 30, (counter += 1));
+  age.presented(2000, 1970, counter + 25);
+  assert.equal(age.freezes, 0);
+  near(age.percentiles(2000, 1000, [0.99])[0], 70, 1);
+  assert.equal(age.figure(1999 + 10) < 100, true);
+});
+
+test("the frame rate counts what was shown, not what the page was told of, and no hiding", () => {
+  const age = new PictureAge();
+  let counter = 0;
+  for (let at = 0; at <= 10_000; at += 80) age.presented(at, at - 30, (counter += 2));
+  near(age.rate(10_000, 10_000), 25, 0.5);
+  const one = new PictureAge();
+  for (let n = 0; n <= 100; n += 1) one.presented(n * 100, n * 100 - 30, n + 1);
+  for (let n = 1; n <= 30; n += 1) one.hide(10_000 + n);
+  near(one.rate(10_040, 10_000), 10, 0.3);
+});
+
+test("the small figure promises no colour where the clocks are not sure, and hides no wrong clock", () => {
+  assert.deepEqual(told(35, 2), { text: "35 ms", sure: true });
+  assert.deepEqual(told(35, 300), { text: "35 ms ± 300", sure: false });
+  assert.deepEqual(told(-1, 2), { text: "0 ms", sure: true });
+  assert.equal(told(-50, 2).sure, false);
+  assert.equal(told(null, null).sure, false);
+  assert.equal(told(5000, 300).sure, true, "bad whatever the clocks say");
 });

@@ -164,3 +164,16 @@ test("another session begins anew, and what it had before its first picture does
   one.reset();
   assert.deepEqual([one.counts.shown, one.counts.unseen, one.counts.never], [2, 0, 0]);
 });
+
+test("after seven hours a late frame is still told from one before the first picture", () => {
+  const { one, settled } = joiner();
+  [0, 1e9, 2e9, 3e9].forEach((rtpTime, n) => {
+    one.stamps([record(0, rtpTime)], OFFSET, n * 10_000);
+    one.presented(shown(0, n + 1, rtpTime), OFFSET, n * 10_000);
+    one.settle(n * 10_000 + 5000);
+  });
+  const before = settled.length;
+  one.stamps([record(0, 3e9 - 3000)], OFFSET, 50_000);
+  one.settle(60_000);
+  assert.equal(settled.length, before + 1);
+});
