@@ -199,7 +199,7 @@ def test_after_a_new_session_the_figures_go_on(road, look):
     assert len(again) > 0.9 * len(due)
     # Another process has another clock offset and other RTP times: nothing of the first session was mixed in.
     assert statistics.median(frame["total"] for frame in again) < 1000
-    assert all(frame["total"] > 0 for frame in again)
+    assert all(frame["total"] > -frame["uncertainty"] for frame in again), "older than nothing, as far as the clocks are known"
 
 
 def test_a_hidden_page_makes_no_age_of_what_it_was_not_shown(road, look):
