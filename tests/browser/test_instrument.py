@@ -78,6 +78,7 @@ def test_the_waterfall_opens_on_a_key_and_on_a_tap(car, look, screenshots, name,
                 device_scale_factor=2 if phone else 1)
     page.page.locator("#age").wait_for(state="visible")
     page.until("/^\\d+ ms/.test(document.getElementById('age').textContent)", "a figure")
+    page.until("windshield.stats().latency.uncertaintyMs < 10", "the clocks are known well")
     words = page.page.locator("#age").inner_text()
     assert "at 50 km/h" in words and " m " in words, words
     page.page.screenshot(path=screenshots / f"instrument-{name}-closed.png")
