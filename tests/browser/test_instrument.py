@@ -245,7 +245,8 @@ def test_the_run_is_saved_as_json_and_csv(road, look, outputs):
         assert line["rtp_time"] == str(row[run["fields"].index("rtp_time")])
     joined = [line for line in lines if line["total"]]
     assert len(joined) > 0.8 * len(lines)
-    assert all(float(line["presented"]) > float(line["captured"]) for line in joined)
+    # Shown after it was taken, as far as the clocks were known then.
+    assert all(float(line["presented"]) - float(line["captured"]) > -float(line["uncertainty"]) for line in joined)
 
 
 def test_the_speed_is_remembered(road, look):
