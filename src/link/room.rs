@@ -20,10 +20,10 @@ const STEP: usize = 4 * 1024;
 /// So many rounds a large frame is remembered: two seconds at 30 fps, by which a keyframe has left or the link is lost.
 const ROUNDS: u32 = 64;
 
-/// Viewers of one round, more than viewers that a small car can serve.
+/// Viewers of one round, more than a small car can serve.
 const ROUND_MOST: usize = 64;
 
-/// Follows what is sent. A round is what goes out until a destination comes again: one frame to each viewer.
+/// Follows the pictures that are sent; all else is small. A round is what goes out until a destination comes again: one frame to each viewer.
 #[derive(Debug, Default)]
 pub struct Room {
     round: Vec<SocketAddr>,

@@ -19,12 +19,12 @@ use super::outbox::{Outbox, OutboxCounters};
 /// small datagram takes up to 2,304 of those: this bears 200 of them, 20 joining viewers, while a frame is on its way.
 const RECEIVE_BUFFER: usize = 256 * 1024;
 
-/// Priority of what is sent, socket(7): up to 6 it needs no privilege. The Pi's own radio (brcmfmac) takes it for the class of
-/// WMM: 4 and 5 are video, 6 and 7 voice. Other drivers go by DSCP and do not see it. Voice is served first, but alone, packet by
-/// packet (no A-MPDU). 5 is the same as 4 on the radio, but last of all in
-/// `pfifo_fast`, the kernel's queue before a device: beside an upload on 4 Mbit/s the median age of the picture was
-/// 851 ms with 5, 71 ms with 4, 72 ms with 6, 108 ms with none. DSCP stays 0: old firmware of the board's Wi-Fi drops
-/// datagrams that have it set, and setting IP_TOS would replace this priority.
+/// Priority of what is sent, socket(7): up to 6 it needs no privilege. The Pi's own radio (brcmfmac) takes it for the
+/// class of WMM: 4 and 5 are video, 6 and 7 voice. Other drivers go by DSCP and do not see it. Voice is served first, but
+/// packet by packet (no A-MPDU). 5 is the same as 4 on the radio, but last of all in `pfifo_fast`, the kernel's queue
+/// before a device: beside an upload on 4 Mbit/s the median age of the picture was 851 ms with 5, 71 ms with 4, 72 ms with
+/// 6, 108 ms with none. DSCP stays 0: old firmware of the board's Wi-Fi drops datagrams that have it set, and setting
+/// IP_TOS would replace this priority.
 const PRIORITY: u32 = 4;
 
 /// The socket.

@@ -215,8 +215,8 @@ impl Viewer {
         self.drain(now, outlet, happened);
     }
 
-    /// Sends a frame, whole or not at all as far as it is in our hand; [`Self::tell_stamps`] comes after everybody's. `stamps` are those all viewers share; gives them
-    /// back with this viewer's own, none if it was sent nothing.
+    /// Sends a frame, whole or not at all as far as it is in our hand. `stamps` are those all viewers share; gives them
+    /// back with this viewer's own, none if it was sent nothing. [`Self::tell_stamps`] comes after everybody's frame.
     pub(super) fn send_frame(
         &mut self,
         now: Instant,
